@@ -1,0 +1,4 @@
+drop extension btree_gin;
+drop extension pg_trgm;
+drop function scale_out_directory(regclass);
+drop function scale_out(regclass);

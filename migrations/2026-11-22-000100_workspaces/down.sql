@@ -1,0 +1,1 @@
+drop table cors_origins, workspace_slugs, workspaces;

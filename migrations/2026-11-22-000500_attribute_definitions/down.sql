@@ -1,0 +1,1 @@
+drop table external_ids, unique_attributes, attribute_definitions;

@@ -1,0 +1,1 @@
+drop table identities, customer_stats, customers;

@@ -1,0 +1,106 @@
+//! The whole API: every resource mounted, and the one document that describes it.
+
+use std::sync::LazyLock;
+
+use actix_web::dev::{ServiceFactory, ServiceRequest};
+use actix_web::middleware::from_fn;
+use actix_web::web;
+use serde_json::{Value, json};
+use utoipa::OpenApi;
+use utoipa_actix_web::AppExt;
+use utoipa_actix_web::scope::scope;
+use utoipa_actix_web::service_config::ServiceConfig;
+use utoipa_swagger_ui::{Config, SwaggerUi, Url};
+
+use crate::http::boundary;
+use crate::openapi::Routes;
+
+/// The head of the document.
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "ecrm",
+        description = "A headless eCRM: customers, channels and touchpoints, and what hangs on them.",
+        license(name = "Apache-2.0 OR MIT", identifier = "Apache-2.0 OR MIT")
+    ),
+    tags(
+        (name = "customers", description = "The people the company has a relationship with."),
+        (name = "organizations", description = "Companies and clubs, and who belongs to them."),
+        (name = "channels", description = "Where the company and its customers meet."),
+        (name = "touchpoints", description = "Everything that happened between them."),
+        (name = "attribute_definitions", description = "The company's own fields."),
+        (name = "workspaces", description = "One company's data and settings."),
+        (name = "users", description = "Who works here."),
+        (name = "api_keys", description = "Credentials of programs."),
+        (name = "trusted_issuers", description = "Login services whose tokens are accepted."),
+        (name = "auth", description = "Getting and checking tokens."),
+        (name = "platform", description = "The service itself.")
+    )
+)]
+struct Head;
+
+/// Every resource below `/v1`.
+fn resources(api: &mut ServiceConfig) {
+    api.configure(crate::customers::routes)
+        .configure(crate::profiles::routes)
+        .configure(crate::organizations::routes)
+        .configure(crate::channels::routes)
+        .configure(crate::touchpoints::routes)
+        .configure(crate::attributes::routes)
+        .configure(crate::workspaces::routes)
+        .configure(crate::users::routes)
+        .configure(crate::api_keys::routes)
+        //ti
+;
+}
+
+/// Mounts the API, the docs page and the answers to everything else.
+pub fn mount<T>(app: actix_web::App<T>) -> actix_web::App<T>
+where
+    T: ServiceFactory<ServiceRequest, Config = (), Error = actix_web::Error, InitError = ()>,
+{
+    let spec = spec();
+    let docs = SwaggerUi::new("/docs/{_:.*}")
+        .config(Config::new([Url::new("ecrm", "/openapi.json")]).persist_authorization(true));
+    let v1 = scope("/v1").wrap(from_fn(boundary::known_parameters)).configure(resources);
+    app.into_utoipa_app()
+        .configure(crate::platform::routes)
+        .service(v1)
+        .into_app()
+        .service(docs)
+        .configure(crate::platform::plain_routes)
+        .app_data(web::Data::new(spec))
+        .default_service(web::to(boundary::unmatched))
+}
+
+/// The document, as text and as a table of what exists.
+pub struct Spec {
+    pub document: Value,
+    /// Pretty-printed, as committed in `openapi/openapi.json`.
+    pub text: String,
+    pub routes: Routes,
+}
+
+static SPEC: LazyLock<Spec> = LazyLock::new(Spec::build);
+
+/// The document of this binary.
+pub fn spec() -> &'static Spec {
+    &SPEC
+}
+
+impl Spec {
+    fn build() -> Self {
+        let (_, api) = actix_web::App::new()
+            .into_utoipa_app()
+            .openapi(Head::openapi())
+            .configure(crate::platform::routes)
+            .service(scope("/v1").configure(resources))
+            .split_for_parts();
+        let mut raw = serde_json::to_value(api).expect("BUG: the document is JSON");
+        raw["info"]["version"] = json!(env!("CARGO_PKG_VERSION"));
+        let document = crate::openapi::finish(raw);
+        let text = format!("{document:#}\n");
+        let routes = Routes::of(&document);
+        Self { document, text, routes }
+    }
+}

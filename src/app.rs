@@ -1,0 +1,116 @@
+//! Everything a request can reach, made once per process.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, RwLock};
+
+use actix_web::{HttpRequest, web};
+use aws_lc_rs::hmac;
+
+use crate::auth::authenticate::Credentials;
+use crate::auth::jwks::Jwks;
+use crate::auth::token::Tokens;
+use crate::config::Config;
+use crate::db::Db;
+use crate::error::{Error, Result};
+use crate::http::rate_limit::Limits;
+use crate::metrics::Metrics;
+use crate::seal::MasterKey;
+
+/// Shared state; cheap to clone.
+#[derive(Clone)]
+pub struct App(Arc<Parts>);
+
+pub struct Parts {
+    pub config: Config,
+    pub db: Db,
+    pub tokens: Tokens,
+    pub jwks: Jwks,
+    pub master_key: MasterKey,
+    /// Signs list cursors.
+    pub cursor_key: hmac::Key,
+    pub credentials: Credentials,
+    pub limits: Limits,
+    pub metrics: Arc<Metrics>,
+    /// Browser origins that some workspace allows.
+    pub origins: Origins,
+    pub scheduled: Scheduled,
+    is_draining: AtomicBool,
+}
+
+/// Which upkeep this process has queued for which period.
+#[derive(Default)]
+pub struct Scheduled(Mutex<HashMap<&'static str, i64>>);
+
+impl Scheduled {
+    /// True the first time it is asked about a period.
+    pub fn is_new(&self, kind: &'static str, period: i64) -> bool {
+        self.0.lock().is_ok_and(|mut known| known.insert(kind, period) != Some(period))
+    }
+}
+
+/// A set of browser origins that is renewed in the background.
+#[derive(Clone, Default)]
+pub struct Origins(Arc<RwLock<HashSet<String>>>);
+
+impl Origins {
+    pub fn contains(&self, origin: &str) -> bool {
+        self.0.read().is_ok_and(|known| known.contains(origin))
+    }
+
+    pub fn replace(&self, origins: HashSet<String>) {
+        if let Ok(mut known) = self.0.write() {
+            *known = origins;
+        }
+    }
+}
+
+impl std::ops::Deref for App {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+impl App {
+    /// Assembles the state from settings with their secrets filled in.
+    pub fn new(config: Config, database_url: &str) -> Result<Self> {
+        let secret = config.jwt_secret.clone().ok_or_else(|| Error::internal("no ECRM_JWT_SECRET"))?;
+        let master = config.master_key.clone().ok_or_else(|| Error::internal("no ECRM_MASTER_KEY"))?;
+        let metrics = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION")));
+        let replica = config.database_read_url.as_deref();
+        let db = Db::new(&config, database_url, replica, metrics.clone());
+        let previous = config.jwt_secret_previous.as_deref();
+        Ok(Self(Arc::new(Parts {
+            tokens: Tokens::new(secret.as_bytes(), previous.map(str::as_bytes), &config.public_url)?,
+            jwks: Jwks::new(),
+            master_key: MasterKey::from_env_text(&master)?,
+            cursor_key: hmac::Key::new(hmac::HMAC_SHA256, format!("cursor:{secret}").as_bytes()),
+            credentials: Credentials::new(),
+            limits: Limits::new(config.rate_limits),
+            metrics,
+            origins: Origins::default(),
+            scheduled: Scheduled::default(),
+            is_draining: false.into(),
+            db,
+            config,
+        })))
+    }
+
+    /// The state of the service that took this request.
+    pub fn of(req: &HttpRequest) -> Self {
+        let data = req.app_data::<web::Data<Self>>().expect("BUG: the server sets the state");
+        Self::clone(data)
+    }
+
+    /// After SIGTERM: readiness fails and no new job starts.
+    pub fn drain(&self) {
+        self.is_draining.store(true, Ordering::Relaxed);
+    }
+
+    pub fn is_draining(&self) -> bool {
+        self.is_draining.load(Ordering::Relaxed)
+    }
+}
+

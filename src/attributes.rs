@@ -1,0 +1,591 @@
+//! A company's own fields: free JSON that is typed, unique or required where a definition says so.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use serde_with::rust::double_option;
+use utoipa::openapi::schema::{AdditionalProperties, ObjectBuilder, Schema};
+use utoipa::openapi::RefOr;
+use utoipa::{IntoParams, PartialSchema, ToSchema};
+use utoipa_actix_web::service_config::ServiceConfig;
+use uuid::Uuid;
+use validator::{Validate, ValidationError};
+
+use actix_web::{delete, get, patch, post};
+
+use crate::auth::{Caller, Scope};
+use crate::db::json::Jsonb;
+use crate::db::keyset::{SortKey, SortKind};
+use crate::db::{Conn, Tx, WorkspaceId};
+use crate::error::{Error, FieldError, OnConstraint, Result};
+use crate::http::{Created, Found, IfMatch, Json, List, NoContent, Page, Path, Query, Reply, Versioned};
+use crate::predicate::Kind;
+use crate::schema::{attribute_definitions, unique_attributes};
+use crate::values::{money::Money, time, valid as values};
+
+/// The free fields of a record, by key.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Attributes(pub Map<String, Value>);
+
+impl PartialSchema for Attributes {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new()
+            .description(Some("Free fields by key; typed where an attribute definition says so."))
+            .additional_properties(Some(AdditionalProperties::FreeForm(true)))
+            .examples([serde_json::json!({ "shoe_size": 42 })])
+            .into()
+    }
+}
+
+impl ToSchema for Attributes {}
+
+/// For `#[validate]`: depth, size and characters of free JSON.
+pub fn valid(attributes: &Jsonb<Attributes>) -> Result<(), ValidationError> {
+    values::free_object(&Value::Object(attributes.0.0.clone()))
+}
+
+crate::text_enum! {
+    /// The resources that can have attributes.
+    pub enum AttributeResource {
+        Customer = "customer",
+        Organization = "organization",
+        Channel = "channel",
+    }
+}
+
+crate::text_enum! {
+    /// What an attribute holds.
+    pub enum AttributeType {
+        String = "string",
+        Number = "number",
+        Boolean = "boolean",
+        Date = "date",
+        Datetime = "datetime",
+        Enum = "enum",
+        MultiEnum = "multi_enum",
+        Money = "money",
+        Reference = "reference",
+        Json = "json",
+    }
+}
+
+/// What the company says about one of its own fields.
+#[derive(Debug, Clone, Queryable, Selectable, Serialize, ToSchema)]
+#[diesel(table_name = attribute_definitions)]
+pub struct AttributeDefinition {
+    /// Unique id, a UUIDv7.
+    pub id: Uuid,
+    /// The resource that has the attribute.
+    pub resource: AttributeResource,
+    /// Name in `attributes`.
+    #[schema(example = "shoe_size")]
+    pub key: String,
+    /// Name for people.
+    #[schema(example = "Shoe size")]
+    pub name: String,
+    /// What it means.
+    pub description: Option<String>,
+    /// What it holds.
+    #[diesel(column_name = type_)]
+    pub r#type: AttributeType,
+    /// The words an `enum` or `multi_enum` takes.
+    pub options: Vec<String>,
+    /// Whether no two records may share a value.
+    pub unique: bool,
+    /// Whether a new record must have it.
+    pub required: bool,
+    /// Whether it is personal data: exported and erased with the person.
+    pub pii: bool,
+    /// Whether `q=` finds it.
+    pub searchable: bool,
+    /// Rises by one with every change; the `ETag`.
+    pub version: i64,
+    /// When the definition was made.
+    pub created_at: DateTime<Utc>,
+    /// When it was last changed.
+    pub updated_at: DateTime<Utc>,
+}
+
+impl Versioned for AttributeDefinition {
+    const COLLECTION: &'static str = "/v1/attribute_definitions";
+
+    fn id(&self) -> Uuid {
+        self.id
+    }
+
+    fn version(&self) -> i64 {
+        self.version
+    }
+}
+
+/// A definition to be made.
+#[derive(Debug, Clone, Deserialize, Validate, Insertable, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[diesel(table_name = attribute_definitions)]
+pub struct NewAttributeDefinition {
+    /// The resource that has the attribute.
+    pub resource: AttributeResource,
+    /// Name in `attributes`: lower-case letters, digits and `_`.
+    #[validate(custom(function = "crate::values::valid::key"))]
+    #[schema(example = "shoe_size", min_length = 1, max_length = 100, pattern = "^[a-z][a-z0-9_]*$")]
+    pub key: String,
+    /// Name for people.
+    #[validate(length(min = 1, max = 200))]
+    #[schema(example = "Shoe size", min_length = 1, max_length = 200)]
+    pub name: String,
+    /// What it means.
+    #[validate(length(max = 2000))]
+    #[schema(max_length = 2000)]
+    pub description: Option<String>,
+    /// What it holds; cannot be changed later.
+    #[diesel(column_name = type_)]
+    #[schema(example = "number")]
+    pub r#type: AttributeType,
+    /// The words an `enum` or `multi_enum` takes.
+    #[serde(default)]
+    #[validate(length(max = 200), custom(function = "crate::values::valid::tags"))]
+    pub options: Vec<String>,
+    /// Whether no two records may share a value.
+    #[serde(default)]
+    pub unique: bool,
+    /// Whether a new record must have it.
+    #[serde(default)]
+    pub required: bool,
+    /// Whether it is personal data.
+    #[serde(default)]
+    pub pii: bool,
+    /// Whether `q=` finds it.
+    #[serde(default)]
+    pub searchable: bool,
+}
+
+/// Changes to a definition; what it holds and whether it is unique stay.
+#[derive(Debug, Clone, Deserialize, Validate, AsChangeset, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[diesel(table_name = attribute_definitions)]
+pub struct AttributeDefinitionPatch {
+    /// Name for people.
+    #[validate(length(min = 1, max = 200))]
+    #[schema(example = "Shoe size")]
+    pub name: Option<String>,
+    /// What it means.
+    #[serde(default, with = "double_option")]
+    #[validate(length(max = 2000))]
+    pub description: Option<Option<String>>,
+    /// The words an `enum` or `multi_enum` takes; records keep words that are gone.
+    #[validate(length(max = 200), custom(function = "crate::values::valid::tags"))]
+    pub options: Option<Vec<String>>,
+    /// Whether a new record must have it.
+    pub required: Option<bool>,
+    /// Whether it is personal data.
+    pub pii: Option<bool>,
+    /// Whether `q=` finds it.
+    pub searchable: Option<bool>,
+}
+
+/// Which definitions to list.
+#[derive(Debug, Clone, Serialize, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct AttributeDefinitionFilter {
+    /// Only those of this resource.
+    pub resource: Option<AttributeResource>,
+}
+
+pub fn routes(api: &mut ServiceConfig) {
+    api.service(list_attribute_definitions)
+        .service(create_attribute_definition)
+        .service(get_attribute_definition)
+        .service(update_attribute_definition)
+        .service(delete_attribute_definition);
+}
+
+const SORT: &[SortKey] = &[
+    SortKey { name: "created_at", column: "attribute_definitions.id", kind: SortKind::Id },
+    SortKey { name: "key", column: "attribute_definitions.key", kind: SortKind::Text },
+];
+
+/// List attribute definitions
+#[utoipa::path(tag = "attribute_definitions", security(("bearer" = ["attribute_definitions:read"])), params(Page, AttributeDefinitionFilter), responses((status = 200, body = List<AttributeDefinition>)))]
+#[get("/attribute_definitions")]
+async fn list_attribute_definitions(
+    caller: Caller,
+    page: Query<Page>,
+    filter: Query<AttributeDefinitionFilter>,
+) -> Result<Reply> {
+    let grant = caller.must(Scope::AttributeDefinitionsRead)?;
+    let slice = page.slice(&grant, "attribute_definitions", SORT, &filter.0)?;
+    grant
+        .list(move |conn| {
+            let matching = || {
+                let query = of(conn.workspace).into_boxed();
+                match filter.resource {
+                    Some(resource) => query.filter(attribute_definitions::resource.eq(resource)),
+                    None => query,
+                }
+            };
+            let total = slice.total(|| matching().count().get_result(conn.pg))?;
+            let rows = matching()
+                .filter(slice.after.clone())
+                .order(slice.order.clone())
+                .limit(slice.fetch())
+                .select(AttributeDefinition::as_select())
+                .load(conn.pg)?;
+            slice.list(rows, total)
+        })
+        .await
+}
+
+/// Define an attribute
+///
+/// Values that records have already are not checked, except that a `unique` attribute refuses to be
+/// defined while two records share a value.
+#[utoipa::path(tag = "attribute_definitions", security(("bearer" = ["attribute_definitions:write"])), responses((status = 201, body = AttributeDefinition)))]
+#[post("/attribute_definitions")]
+async fn create_attribute_definition(
+    caller: Caller,
+    new: Json<NewAttributeDefinition>,
+) -> Result<Reply> {
+    new.check()?;
+    let grant = caller.must(Scope::AttributeDefinitionsWrite)?;
+    grant.write(move |tx| new.insert(tx).map(Created)).await
+}
+
+/// Get an attribute definition
+#[utoipa::path(tag = "attribute_definitions", security(("bearer" = ["attribute_definitions:read"])), responses((status = 200, body = AttributeDefinition)))]
+#[get("/attribute_definitions/{id}")]
+async fn get_attribute_definition(caller: Caller, id: Path<Uuid>) -> Result<Reply> {
+    let grant = caller.must(Scope::AttributeDefinitionsRead)?;
+    grant.read(move |conn| AttributeDefinition::find(conn, *id).map(Found)).await
+}
+
+/// Change an attribute definition
+#[utoipa::path(tag = "attribute_definitions", security(("bearer" = ["attribute_definitions:write"])), responses((status = 200, body = AttributeDefinition)))]
+#[patch("/attribute_definitions/{id}")]
+async fn update_attribute_definition(
+    caller: Caller,
+    id: Path<Uuid>,
+    if_match: IfMatch,
+    patch: Json<AttributeDefinitionPatch>,
+) -> Result<Reply> {
+    let grant = caller.must(Scope::AttributeDefinitionsWrite)?;
+    grant.write(move |tx| patch.apply(tx, *id, if_match).map(Found)).await
+}
+
+/// Delete an attribute definition
+///
+/// Records keep the values; they are free again.
+#[utoipa::path(tag = "attribute_definitions", security(("bearer" = ["attribute_definitions:write"])), responses((status = 204)))]
+#[delete("/attribute_definitions/{id}")]
+async fn delete_attribute_definition(
+    caller: Caller,
+    id: Path<Uuid>,
+    if_match: IfMatch,
+) -> Result<Reply> {
+    let grant = caller.must(Scope::AttributeDefinitionsWrite)?;
+    grant.write(move |tx| AttributeDefinition::delete(tx, *id, if_match)).await
+}
+
+#[diesel::dsl::auto_type(no_type_alias)]
+fn of(workspace: WorkspaceId) -> _ {
+    attribute_definitions::table.filter(attribute_definitions::workspace_id.eq(workspace))
+}
+
+impl AttributeDefinition {
+    fn find(conn: &mut Conn, id: Uuid) -> Result<Self> {
+        let query = of(conn.workspace).filter(attribute_definitions::id.eq(id));
+        Ok(query.select(Self::as_select()).first(conn.pg)?)
+    }
+
+    /// Every definition of a resource, by key.
+    pub fn all(conn: &mut Conn, resource: AttributeResource) -> Result<HashMap<String, Self>> {
+        let query = of(conn.workspace).filter(attribute_definitions::resource.eq(resource));
+        let rows: Vec<Self> = query.select(Self::as_select()).load(conn.pg)?;
+        Ok(rows.into_iter().map(|row| (row.key.clone(), row)).collect())
+    }
+
+    fn delete(tx: &mut Tx, id: Uuid, if_match: IfMatch) -> Result<NoContent> {
+        let gone = Self::find(tx, id)?;
+        if_match.check(gone.version)?;
+        diesel::delete(of(tx.workspace).filter(attribute_definitions::id.eq(id))).execute(tx.pg)?;
+        diesel::delete(unique_attributes::table)
+            .filter(unique_attributes::workspace_id.eq(tx.workspace))
+            .filter(unique_attributes::resource.eq(gone.resource))
+            .filter(unique_attributes::key.eq(&gone.key))
+            .execute(tx.pg)?;
+        Ok(NoContent)
+    }
+
+    /// How predicates compare the attribute.
+    pub fn kind(&self) -> Option<Kind> {
+        match self.r#type {
+            AttributeType::String | AttributeType::Enum | AttributeType::Reference => Some(Kind::Text),
+            AttributeType::Number => Some(Kind::Number),
+            AttributeType::Boolean => Some(Kind::Boolean),
+            AttributeType::Date => Some(Kind::Date),
+            AttributeType::Datetime => Some(Kind::Time),
+            AttributeType::MultiEnum => Some(Kind::TextArray),
+            AttributeType::Money | AttributeType::Json => None,
+        }
+    }
+
+    fn accepts(&self, value: &Value) -> Result<(), String> {
+        let is_option = |value: &Value| {
+            value.as_str().is_some_and(|text| self.options.iter().any(|option| option == text))
+        };
+        let (is_fit, wanted) = match self.r#type {
+            AttributeType::String => (value.is_string(), "text".into()),
+            AttributeType::Number => (value.is_number(), "a number".into()),
+            AttributeType::Boolean => (value.is_boolean(), "true or false".into()),
+            AttributeType::Date => {
+                (value.as_str().and_then(time::parse_date).is_some(), "a date such as 2026-03-14".into())
+            }
+            AttributeType::Datetime => (
+                value.as_str().and_then(time::parse_time).is_some(),
+                "a time such as 2026-03-14T08:00:00Z".into(),
+            ),
+            AttributeType::Enum => (is_option(value), format!("one of {}", self.options.join(", "))),
+            AttributeType::MultiEnum => (
+                value.as_array().is_some_and(|items| items.iter().all(is_option)),
+                format!("a list of {}", self.options.join(", ")),
+            ),
+            AttributeType::Money => (
+                serde_json::from_value::<Money>(value.clone()).is_ok(),
+                "money such as {\"amount\": 1999, \"currency\": \"EUR\"}".into(),
+            ),
+            AttributeType::Reference => (
+                value.as_str().is_some_and(|text| Uuid::parse_str(text).is_ok()),
+                "the id of a record".into(),
+            ),
+            AttributeType::Json => (true, String::new()),
+        };
+        if is_fit { Ok(()) } else { Err(format!("`{}` takes {wanted}", self.key)) }
+    }
+}
+
+impl NewAttributeDefinition {
+    fn check(&self) -> Result<()> {
+        let is_choice = matches!(self.r#type, AttributeType::Enum | AttributeType::MultiEnum);
+        if is_choice == self.options.is_empty() {
+            let detail = "`options` belong to `enum` and `multi_enum`, which need at least one";
+            return Err(Error::field("#/options", "invalid_options", detail));
+        }
+        let can_be_unique =
+            matches!(self.r#type, AttributeType::String | AttributeType::Number | AttributeType::Reference);
+        if self.unique && !can_be_unique {
+            let detail = "only `string`, `number` and `reference` can be `unique`";
+            return Err(Error::field("#/unique", "invalid_unique", detail));
+        }
+        Ok(())
+    }
+
+    /// Makes the definition; 409 where the key is defined already.
+    pub fn insert(&self, tx: &mut Tx) -> Result<AttributeDefinition> {
+        use attribute_definitions as d;
+        let (id, now) = (tx.new_id(), tx.now);
+        let made = diesel::insert_into(d::table)
+            .values((
+                self,
+                d::workspace_id.eq(tx.workspace),
+                d::id.eq(id),
+                d::version.eq(1_i64),
+                d::created_at.eq(now),
+                d::updated_at.eq(now),
+            ))
+            .on_conflict((d::workspace_id, d::resource, d::key))
+            .do_nothing()
+            .returning(AttributeDefinition::as_returning())
+            .get_result(tx.pg)
+            .optional()?;
+        let Some(made) = made else { return Err(self.taken(tx)?) };
+        if made.unique {
+            claim_existing(tx, &made)?;
+        }
+        Ok(made)
+    }
+
+    fn taken(&self, tx: &mut Tx) -> Result<Error> {
+        let existing = of(tx.workspace)
+            .filter(attribute_definitions::resource.eq(self.resource))
+            .filter(attribute_definitions::key.eq(&self.key))
+            .select(attribute_definitions::id)
+            .first(tx.pg)
+            .optional()?;
+        let detail = format!("`{}` is defined for this resource already", self.key);
+        Ok(Error::conflict("attribute_definitions_key_taken", detail, existing))
+    }
+}
+
+impl AttributeDefinitionPatch {
+    fn apply(&self, tx: &mut Tx, id: Uuid, if_match: IfMatch) -> Result<AttributeDefinition> {
+        use attribute_definitions as d;
+        let before = AttributeDefinition::find(tx, id)?;
+        if_match.check(before.version)?;
+        Ok(diesel::update(of(tx.workspace).filter(d::id.eq(id)))
+            .set((self, d::version.eq(d::version + 1), d::updated_at.eq(tx.now)))
+            .returning(AttributeDefinition::as_returning())
+            .get_result(tx.pg)?)
+    }
+}
+
+/// Takes the values that customers or others have at the moment a unique attribute is defined.
+fn claim_existing(tx: &mut Tx, definition: &AttributeDefinition) -> Result<()> {
+    let table = match definition.resource {
+        AttributeResource::Customer => "customers",
+        AttributeResource::Organization => "organizations",
+        AttributeResource::Channel => "channels",
+    };
+    let statement = format!(
+        "insert into unique_attributes (workspace_id, resource, key, value, resource_id)
+         select workspace_id, $2, $3, attributes ->> $3, id from {table}
+          where workspace_id = $1 and deleted_at is null and attributes ->> $3 is not null"
+    );
+    diesel::sql_query(statement)
+        .bind::<diesel::sql_types::Uuid, _>(tx.workspace)
+        .bind::<diesel::sql_types::Text, _>(definition.resource)
+        .bind::<diesel::sql_types::Text, _>(&definition.key)
+        .execute(tx.pg)
+        .on_constraint("unique_attributes_value_taken", || {
+            let detail = "two records share a value of this attribute; make them differ first";
+            Error::conflict("unique_attributes_value_taken", detail, None)
+        })?;
+    Ok(())
+}
+
+/// The definitions of a resource, ready to check records against.
+pub struct Definitions {
+    resource: AttributeResource,
+    by_key: HashMap<String, AttributeDefinition>,
+}
+
+impl Definitions {
+    /// Reads them; one statement for any number of records.
+    pub fn load(conn: &mut Conn, resource: AttributeResource) -> Result<Self> {
+        Ok(Self { resource, by_key: AttributeDefinition::all(conn, resource)? })
+    }
+
+    /// 422 where a value does not fit its definition or a required one is missing.
+    pub fn check(&self, attributes: &Attributes) -> Result<()> {
+        let mut faults = Vec::new();
+        for (key, value) in attributes.0.iter().filter(|(_, value)| !value.is_null()) {
+            if let Some(Err(detail)) = self.by_key.get(key).map(|known| known.accepts(value)) {
+                let pointer = format!("#/attributes/{}", key.replace('~', "~0").replace('/', "~1"));
+                faults.push(FieldError::at(pointer, "invalid_attribute", detail));
+            }
+        }
+        for definition in self.by_key.values().filter(|definition| definition.required) {
+            if attributes.0.get(&definition.key).is_none_or(Value::is_null) {
+                let pointer = format!("#/attributes/{}", definition.key);
+                let detail = format!("`{}` is required", definition.key);
+                faults.push(FieldError::at(pointer, "required", detail));
+            }
+        }
+        faults.sort_by(|a, b| a.pointer.cmp(&b.pointer));
+        if faults.is_empty() { Ok(()) } else { Err(Error::invalid(faults)) }
+    }
+
+    pub fn has_unique(&self) -> bool {
+        self.by_key.values().any(|definition| definition.unique)
+    }
+
+    /// How predicates compare each attribute.
+    pub fn kinds(&self) -> HashMap<String, Kind> {
+        let kinds = self.by_key.iter();
+        kinds.filter_map(|(key, definition)| Some((key.clone(), definition.kind()?))).collect()
+    }
+
+    /// The text of the searchable attributes.
+    pub fn search_text(&self, attributes: &Attributes) -> String {
+        let searchable = self.by_key.values().filter(|definition| definition.searchable);
+        let values = searchable.filter_map(|definition| attributes.0.get(&definition.key));
+        values.filter_map(Value::as_str).collect::<Vec<_>>().join(" ")
+    }
+
+    /// Holds the unique values of a record; 409 names the record that has one already.
+    pub fn claim(&self, tx: &mut Tx, record: Uuid, attributes: &Attributes) -> Result<()> {
+        if !self.has_unique() {
+            return Ok(());
+        }
+        release(tx, record)?;
+        for definition in self.by_key.values().filter(|definition| definition.unique) {
+            let Some(value) = attributes.0.get(&definition.key).and_then(text) else { continue };
+            self.claim_one(tx, record, &definition.key, &value)?;
+        }
+        Ok(())
+    }
+
+    fn claim_one(&self, tx: &mut Tx, record: Uuid, key: &str, value: &str) -> Result<()> {
+        use unique_attributes as u;
+        let inserted = diesel::insert_into(u::table)
+            .values((
+                u::workspace_id.eq(tx.workspace),
+                u::resource.eq(self.resource),
+                u::key.eq(key),
+                u::value.eq(value),
+                u::resource_id.eq(record),
+            ))
+            .on_conflict_do_nothing()
+            .execute(tx.pg)?;
+        if inserted == 1 {
+            return Ok(());
+        }
+        let holder = u::table
+            .filter(u::workspace_id.eq(tx.workspace))
+            .filter(u::resource.eq(self.resource))
+            .filter(u::key.eq(key))
+            .filter(u::value.eq(value))
+            .select(u::resource_id)
+            .first(tx.pg)
+            .optional()?;
+        let detail = format!("another record has this value of the unique attribute `{key}`");
+        Err(Error::conflict("unique_attributes_value_taken", detail, holder))
+    }
+}
+
+/// 422 where attributes grew too large or too deep by merging.
+pub fn check_size(attributes: &Attributes) -> Result<()> {
+    let value = Value::Object(attributes.0.clone());
+    let faults = crate::values::json::check_json("#/attributes", &value, &crate::values::json::FREE);
+    if faults.is_empty() { Ok(()) } else { Err(Error::invalid(faults)) }
+}
+
+/// Gives the unique values of a record up.
+pub fn release(tx: &mut Tx, record: Uuid) -> Result<()> {
+    diesel::delete(unique_attributes::table)
+        .filter(unique_attributes::workspace_id.eq(tx.workspace))
+        .filter(unique_attributes::resource_id.eq(record))
+        .execute(tx.pg)?;
+    Ok(())
+}
+
+/// The text under which a unique value is held, as `->>` gives it.
+fn text(value: &Value) -> Option<String> {
+    match value {
+        Value::Null => None,
+        Value::String(text) => Some(text.clone()),
+        other => Some(other.to_string()),
+    }
+}
+
+/// A JSON Merge Patch over attributes (RFC 7396): objects merge, null removes.
+pub fn merge(into: &mut Map<String, Value>, patch: &Map<String, Value>) {
+    for (key, value) in patch {
+        match (into.get_mut(key), value) {
+            (_, Value::Null) => {
+                into.remove(key);
+            }
+            (Some(Value::Object(inner)), Value::Object(change)) => merge(inner, change),
+            (_, Value::Object(change)) => {
+                let mut inner = Map::new();
+                merge(&mut inner, change);
+                into.insert(key.clone(), Value::Object(inner));
+            }
+            (_, value) => {
+                into.insert(key.clone(), value.clone());
+            }
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! Who is calling and what they may do: [`Caller`] → [`Grant`] → `read` or `write`.
+
+pub mod authenticate;
+mod base62;
+pub mod jwks;
+pub mod key;
+mod opaque;
+pub mod operator;
+pub mod password;
+pub mod refresh;
+pub mod scope;
+pub mod token;
+
+use std::sync::Arc;
+
+use actix_web::dev::Payload;
+use actix_web::http::header;
+use actix_web::{FromRequest, HttpMessage, HttpRequest};
+use chrono::{DateTime, Utc};
+use futures_util::future::LocalBoxFuture;
+use uuid::Uuid;
+
+use crate::app::App;
+use crate::db::{Actor, Conn, Outcome, Server, Session, Tx, WorkspaceId};
+use crate::error::{Error, Result};
+use crate::http::cors::AllowedOrigins;
+use crate::http::idempotency::Idempotency;
+use crate::http::observe::LogFields;
+use crate::http::client_ip::client_ip;
+use crate::http::rate_limit::Bucket;
+use crate::http::reply::{IntoReply, Reply};
+use crate::http::request_id;
+
+pub use authenticate::CredentialKind;
+pub use scope::{Role, Scope, Scopes};
+
+/// What a verified credential says, shared by all its requests for a few seconds.
+#[derive(Debug)]
+pub struct Identity {
+    pub credential_id: Uuid,
+    pub kind: CredentialKind,
+    pub home: WorkspaceId,
+    /// The workspace of the data: `home`, or its test twin.
+    pub workspace: WorkspaceId,
+    pub livemode: bool,
+    pub scopes: Scopes,
+    pub role: Option<Role>,
+    pub actor: Actor,
+    pub expires_at: Option<DateTime<Utc>>,
+    /// Browser origins the workspace allows.
+    pub origins: Arc<[String]>,
+}
+
+/// A request with a valid credential; it may do nothing until [`Caller::must`] says so.
+pub struct Caller {
+    pub identity: Arc<Identity>,
+    req: HttpRequest,
+}
+
+/// The right to do one thing in one workspace. The only way from a handler to the database.
+pub struct Grant {
+    app: App,
+    identity: Arc<Identity>,
+    session: Session,
+    idempotency: Option<Idempotency>,
+    is_dry_run: bool,
+}
+
+impl FromRequest for Caller {
+    type Error = Error;
+    type Future = LocalBoxFuture<'static, Result<Self>>;
+
+    fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let req = req.clone();
+        Box::pin(async move {
+            let app = App::of(&req);
+            let ip = client_ip(&req, app.config.trusted_proxies);
+            app.limits.charge(&req, Bucket::Ip(ip), 1)?;
+            let token = bearer(&req).ok_or_else(Error::unauthorized)?;
+            let identity = app.credentials.identify(&app, token).await?;
+            req.extensions_mut().insert(AllowedOrigins(identity.origins.clone()));
+            req.extensions_mut().insert(LogFields {
+                workspace_id: Some(identity.workspace.uuid()),
+                credential_id: Some(identity.credential_id),
+            });
+            app.limits.charge(&req, Bucket::Key(identity.credential_id), 1)?;
+            Ok(Self { identity, req })
+        })
+    }
+}
+
+/// The credential of a request, as RFC 6750 sends it.
+pub fn bearer(req: &HttpRequest) -> Option<String> {
+    let value = req.headers().get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = value.split_once(' ')?;
+    let token = token.trim();
+    (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then(|| token.to_owned())
+}
+
+impl Caller {
+    /// The grant to do what `scope` stands for; 403 names the scope that is missing.
+    pub fn must(&self, scope: Scope) -> Result<Grant> {
+        if !self.identity.scopes.contains(scope) {
+            return Err(Error::insufficient_scope(scope.as_str()));
+        }
+        self.grant()
+    }
+
+    /// The grant that needs no more than a valid credential.
+    pub fn grant(&self) -> Result<Grant> {
+        let identity = self.identity.clone();
+        let request_id = request_id::of(&self.req);
+        Ok(Grant {
+            app: App::of(&self.req),
+            session: Session {
+                workspace: identity.workspace,
+                home: identity.home,
+                livemode: identity.livemode,
+                actor: identity.actor.clone(),
+                request_id,
+            },
+            idempotency: Idempotency::of(&self.req, identity.credential_id)?,
+            is_dry_run: crate::http::boundary::is_dry_run(&self.req)?,
+            identity,
+        })
+    }
+}
+
+impl Grant {
+    pub fn app(&self) -> &App {
+        &self.app
+    }
+
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    pub fn workspace(&self) -> WorkspaceId {
+        self.session.workspace
+    }
+
+    /// Charges the caller's rate limit for `items` more than the request itself.
+    pub fn charge(&self, items: usize) -> Result<()> {
+        let items = u32::try_from(items.saturating_sub(1)).unwrap_or(u32::MAX);
+        if items > 0 {
+            self.app.limits.admit(Bucket::Key(self.identity.credential_id), items)?;
+        }
+        Ok(())
+    }
+
+    /// Reads from the primary: one hop, one connection, no transaction.
+    pub async fn read<R: IntoReply>(
+        self,
+        work: impl Fn(&mut Conn) -> Result<R> + Send + 'static,
+    ) -> Result<Reply> {
+        self.read_from(Server::Primary, work).await
+    }
+
+    /// Reads from the replica where there is one: for lists and searches.
+    pub async fn list<R: IntoReply>(
+        self,
+        work: impl Fn(&mut Conn) -> Result<R> + Send + 'static,
+    ) -> Result<Reply> {
+        self.read_from(Server::Replica, work).await
+    }
+
+    async fn read_from<R: IntoReply>(
+        self,
+        server: Server,
+        work: impl Fn(&mut Conn) -> Result<R> + Send + 'static,
+    ) -> Result<Reply> {
+        blocking(move || {
+            self.app.db.read(server, &self.session, &|conn| work(conn)?.into_reply())
+        })
+        .await
+    }
+
+    /// Writes: one hop, one connection, one transaction. With an `Idempotency-Key` the answer is
+    /// stored by that same transaction; a dry run is undone after its answer is made.
+    ///
+    /// `work` may run several times (deadlocks), so it must have no effect but through `tx`.
+    pub async fn write<R: IntoReply>(
+        self,
+        work: impl Fn(&mut Tx) -> Result<R> + Send + 'static,
+    ) -> Result<Reply> {
+        blocking(move || {
+            let answer = |tx: &mut Tx<'_>| work(tx)?.into_reply();
+            self.app.db.write(&self.session, &|tx| match (&self.idempotency, self.is_dry_run) {
+                (_, true) => answer(tx).map(Outcome::Rollback),
+                (None, false) => answer(tx).map(Outcome::Commit),
+                (Some(key), false) => key.once(tx, &answer).map(Outcome::Commit),
+            })
+        })
+        .await
+    }
+}
+
+/// Runs `work` on a blocking thread; there are as many as database connections.
+pub async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let done = actix_web::web::block(work).await;
+    done.map_err(|_| Error::internal("a blocking task panicked"))?
+}

@@ -1,0 +1,227 @@
+//! Channels: where the company and its customers meet, online and offline.
+
+mod list;
+mod secrets;
+pub mod stats;
+pub mod types;
+mod write;
+
+use std::collections::HashSet;
+
+use actix_web::{delete, get, patch, post, put};
+use diesel::prelude::*;
+use serde::Deserialize;
+use utoipa::IntoParams;
+use utoipa_actix_web::service_config::ServiceConfig;
+use uuid::Uuid;
+use validator::Validate;
+
+pub use secrets::open_secrets;
+pub use types::{Channel, ChannelPatch, ChannelStatus, ChannelType, NewChannel, NewChannelBatch};
+pub use write::create;
+
+use crate::auth::{Caller, Scope};
+use crate::db::{Conn, Tx, WorkspaceId};
+use crate::error::{Error, Result};
+use crate::external_ids::ExternalId;
+use crate::http::{
+    Batch, Created, Found, IfMatch, IfNoneMatch, Json, NoContent, Path, Query, Reply,
+};
+use crate::schema::channels;
+
+pub fn routes(api: &mut ServiceConfig) {
+    api.service(list::list_channels)
+        .service(create_channel)
+        .service(batch_create_channels)
+        .service(upsert_channel)
+        .service(get_channel)
+        .service(update_channel)
+        .service(delete_channel)
+        .service(restore_channel)
+        .service(pause_channel)
+        .service(resume_channel)
+        .service(stats::get_channel_stats);
+}
+
+/// Create a channel
+///
+/// It is active at once. Secrets in `config` are sealed and never shown again. 409 names the channel
+/// that has one of the outside ids already; to create or update in one call, use the upsert.
+#[utoipa::path(tag = "channels", security(("bearer" = ["channels:write"])), responses((status = 201, body = Channel)))]
+#[post("/channels")]
+async fn create_channel(caller: Caller, new: Json<NewChannel>) -> Result<Reply> {
+    let grant = caller.must(Scope::ChannelsWrite)?;
+    let app = grant.app().clone();
+    grant.write(move |tx| write::create(tx, &app.master_key, &new).map(Created)).await
+}
+
+/// How a batch treats refused items.
+#[derive(Debug, Clone, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct BatchOptions {
+    /// Whether one refused item undoes the whole batch: it is then answered as that item's error.
+    atomic: Option<bool>,
+}
+
+/// Create up to 1000 channels
+///
+/// Each item is created or refused on its own, unless `atomic` is set.
+#[utoipa::path(tag = "channels", security(("bearer" = ["channels:write"])), params(BatchOptions), responses((status = 207, body = Batch)))]
+#[post("/channels/batch")]
+async fn batch_create_channels(
+    caller: Caller,
+    options: Query<BatchOptions>,
+    batch: Json<NewChannelBatch>,
+) -> Result<Reply> {
+    let grant = caller.must(Scope::ChannelsWrite)?;
+    grant.charge(batch.items.len())?;
+    let app = grant.app().clone();
+    let is_atomic = options.atomic.unwrap_or(false);
+    grant.write(move |tx| write::create_many(tx, &app.master_key, &batch.items, is_atomic)).await
+}
+
+/// Create or update a channel by its id in an outside system
+///
+/// Repeating the call is harmless. The reference in the path is added to `external_ids`.
+/// `If-None-Match: *` creates only.
+#[utoipa::path(tag = "channels", security(("bearer" = ["channels:write"])),
+    params(("source" = String, Path, description = "The outside system"), ("external_id" = String, Path, description = "The channel's id there")),
+    responses((status = 200, body = Channel), (status = 201, body = Channel)))]
+#[put("/channels/external/{source}/{external_id}")]
+async fn upsert_channel(
+    caller: Caller,
+    reference: Path<(String, String)>,
+    if_match: IfMatch,
+    if_none_match: IfNoneMatch,
+    patch: Json<ChannelPatch>,
+) -> Result<Reply> {
+    let (source, id) = reference.into_inner();
+    let reference = ExternalId { source, id };
+    if reference.validate().is_err() {
+        let detail = "`source` takes 1 to 100 and `external_id` 1 to 255 characters";
+        return Err(Error::parameter("external_id", detail));
+    }
+    let grant = caller.must(Scope::ChannelsWrite)?;
+    let app = grant.app().clone();
+    grant
+        .write(move |tx| {
+            let master = &app.master_key;
+            write::upsert(tx, master, &patch, &reference, (if_match, if_none_match))
+        })
+        .await
+}
+
+/// Get a channel
+#[utoipa::path(tag = "channels", security(("bearer" = ["channels:read"])), responses((status = 200, body = Channel)))]
+#[get("/channels/{id}")]
+async fn get_channel(caller: Caller, id: Path<Uuid>) -> Result<Reply> {
+    let grant = caller.must(Scope::ChannelsRead)?;
+    grant.read(move |conn| Channel::find(conn, *id).map(Found)).await
+}
+
+/// Change a channel
+///
+/// `config` is merged: a new text replaces a secret, null removes it, and a secret sent as it was
+/// shown stays.
+#[utoipa::path(tag = "channels", security(("bearer" = ["channels:write"])), responses((status = 200, body = Channel)))]
+#[patch("/channels/{id}")]
+async fn update_channel(
+    caller: Caller,
+    id: Path<Uuid>,
+    if_match: IfMatch,
+    patch: Json<ChannelPatch>,
+) -> Result<Reply> {
+    let grant = caller.must(Scope::ChannelsWrite)?;
+    let app = grant.app().clone();
+    grant.write(move |tx| patch.apply(tx, &app.master_key, *id, if_match).map(Found)).await
+}
+
+/// Delete a channel
+///
+/// It can be restored; its outside ids are free for others until then. Touchpoints keep naming it.
+#[utoipa::path(tag = "channels", security(("bearer" = ["channels:write"])), responses((status = 204)))]
+#[delete("/channels/{id}")]
+async fn delete_channel(caller: Caller, id: Path<Uuid>, if_match: IfMatch) -> Result<Reply> {
+    let grant = caller.must(Scope::ChannelsWrite)?;
+    grant.write(move |tx| write::delete(tx, *id, if_match).map(|()| NoContent)).await
+}
+
+/// Restore a deleted channel
+///
+/// 409 names the channel that took one of its outside ids in the meantime. Restoring a channel that
+/// is not deleted changes nothing.
+#[utoipa::path(tag = "channels", security(("bearer" = ["channels:write"])), responses((status = 200, body = Channel)))]
+#[post("/channels/{id}/restore")]
+async fn restore_channel(caller: Caller, id: Path<Uuid>) -> Result<Reply> {
+    let grant = caller.must(Scope::ChannelsWrite)?;
+    grant.write(move |tx| write::restore(tx, *id).map(Found)).await
+}
+
+/// Pause a channel
+///
+/// Nothing is sent over it until it is resumed.
+#[utoipa::path(tag = "channels", security(("bearer" = ["channels:write"])), responses((status = 200, body = Channel)))]
+#[post("/channels/{id}/pause")]
+async fn pause_channel(caller: Caller, id: Path<Uuid>) -> Result<Reply> {
+    let grant = caller.must(Scope::ChannelsWrite)?;
+    let (wanted, kind) = (ChannelStatus::Paused, "channel.paused");
+    grant.write(move |tx| write::set_status(tx, *id, wanted, kind).map(Found)).await
+}
+
+/// Resume a channel
+///
+/// From a pause, or from an error once its cause is gone.
+#[utoipa::path(tag = "channels", security(("bearer" = ["channels:write"])), responses((status = 200, body = Channel)))]
+#[post("/channels/{id}/resume")]
+async fn resume_channel(caller: Caller, id: Path<Uuid>) -> Result<Reply> {
+    let grant = caller.must(Scope::ChannelsWrite)?;
+    let (wanted, kind) = (ChannelStatus::Active, "channel.resumed");
+    grant.write(move |tx| write::set_status(tx, *id, wanted, kind).map(Found)).await
+}
+
+/// Every channel of a workspace that is not deleted.
+#[diesel::dsl::auto_type]
+fn of(workspace: WorkspaceId) -> _ {
+    channels::table
+        .filter(channels::workspace_id.eq(workspace))
+        .filter(channels::deleted_at.is_null())
+}
+
+/// The same with those that are deleted.
+#[diesel::dsl::auto_type(no_type_alias)]
+fn with_deleted(workspace: WorkspaceId) -> _ {
+    channels::table.filter(channels::workspace_id.eq(workspace))
+}
+
+impl Channel {
+    /// A channel that is not deleted, or 404.
+    pub fn find(conn: &mut Conn, id: Uuid) -> Result<Self> {
+        let found = of(conn.workspace).filter(channels::id.eq(id));
+        Ok(found.select(Self::as_select()).first(conn.pg)?)
+    }
+
+    /// The same, locked until the transaction ends: writers of one channel take turns.
+    pub fn lock(tx: &mut Tx, id: Uuid) -> Result<Self> {
+        let found = of(tx.workspace).filter(channels::id.eq(id));
+        Ok(found.select(Self::as_select()).for_no_key_update().first(tx.pg)?)
+    }
+
+    /// Whether a channel is there and not deleted.
+    pub fn exists(conn: &mut Conn, id: Uuid) -> Result<bool> {
+        Ok(exists_many(conn, &[id])?.contains(&id))
+    }
+
+    /// 404 unless the channel is there and not deleted.
+    pub fn must_exist(conn: &mut Conn, id: Uuid) -> Result<()> {
+        if Self::exists(conn, id)? { Ok(()) } else { Err(Error::not_found()) }
+    }
+}
+
+/// Those of several channels that are there and not deleted.
+pub fn exists_many(conn: &mut Conn, ids: &[Uuid]) -> Result<HashSet<Uuid>> {
+    if ids.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let found = of(conn.workspace).filter(channels::id.eq_any(ids));
+    Ok(found.select(channels::id).load(conn.pg)?.into_iter().collect())
+}

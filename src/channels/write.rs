@@ -1,0 +1,309 @@
+//! Making and changing channels: one transaction for the record, its secrets, its outside ids, its
+//! unique attributes and its place in the log.
+
+use diesel::prelude::*;
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+use validator::Validate;
+
+use super::types::{Channel, ChannelPatch, ChannelStatus, NewChannel};
+use super::{of, secrets, with_deleted};
+use crate::attributes::{self, AttributeResource, Attributes, Definitions};
+use crate::db::Tx;
+use crate::db::json::Jsonb;
+use crate::error::{Code, Error, FieldError, Result};
+use crate::external_ids::{self, ExternalId, Owner};
+use crate::http::json::field_errors;
+use crate::http::{Batch, IfMatch, IfNoneMatch, Upserted};
+use crate::journal::{Change, differences, record};
+use crate::schema::channels;
+use crate::seal::MasterKey;
+use crate::values::json::{FREE, check_json};
+
+/// Makes one channel or says why not.
+pub fn create(tx: &mut Tx, master: &MasterKey, new: &NewChannel) -> Result<Channel> {
+    let definitions = Definitions::load(tx, AttributeResource::Channel)?;
+    new.insert(tx, master, &definitions)
+}
+
+/// Makes channels, each in its own savepoint; the first refusal ends an atomic batch.
+pub fn create_many(
+    tx: &mut Tx,
+    master: &MasterKey,
+    items: &[NewChannel],
+    is_atomic: bool,
+) -> Result<Batch> {
+    let definitions = Definitions::load(tx, AttributeResource::Channel)?;
+    let mut results = Vec::with_capacity(items.len());
+    for (position, new) in items.iter().enumerate() {
+        let made = tx.savepoint(|tx| {
+            new.validate().map_err(|errors| Error::invalid(field_errors(&errors)))?;
+            new.insert(tx, master, &definitions)
+        });
+        match made {
+            Ok(made) => results.push(Ok((201, made.id))),
+            Err(error) if is_atomic => return Err(at_item(error, position)),
+            Err(error) if error.is_rejection() => results.push(Err(error)),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(Batch::of(results))
+}
+
+/// The refusal of one item as the refusal of its batch.
+fn at_item(error: Error, position: usize) -> Error {
+    let Error::Problem(mut rejection) = error else { return error };
+    if rejection.errors.is_empty() {
+        rejection.errors.push(FieldError::at("#", "refused", rejection.detail.clone()));
+    }
+    let prefix = format!("#/items/{position}");
+    let faults = std::mem::take(&mut rejection.errors).into_iter();
+    rejection.errors = faults.map(|fault| fault.under(&prefix)).collect();
+    Error::Problem(rejection)
+}
+
+/// Makes the channel that an outside system calls `reference`, or changes it.
+pub fn upsert(
+    tx: &mut Tx,
+    master: &MasterKey,
+    patch: &ChannelPatch,
+    reference: &ExternalId,
+    (if_match, if_none_match): (IfMatch, IfNoneMatch),
+) -> Result<Upserted<Channel>> {
+    let mut patch = patch.clone();
+    match external_ids::find(tx, Owner::Channel, &reference.source, &reference.id)? {
+        Some(_) if if_none_match.create_only => Err(Error::new(
+            Code::PRECONDITION_FAILED,
+            "a channel with this outside id exists already",
+        )),
+        Some(id) => {
+            patch.external_ids = patch.external_ids.map(|Jsonb(ids)| Jsonb(with(ids, reference)));
+            Ok(Upserted { resource: patch.apply(tx, master, id, if_match)?, is_new: false })
+        }
+        None => {
+            if_match.check(0)?;
+            let mut new = patch.into_new()?;
+            new.external_ids = Jsonb(with(new.external_ids.0, reference));
+            let made = create(tx, master, &new)
+                .or_else(|error| Err(unless_raced(tx, error, reference)?))?;
+            Ok(Upserted { resource: made, is_new: true })
+        }
+    }
+}
+
+/// The references given and the one of the path, which wins over another of its system.
+fn with(mut given: Vec<ExternalId>, reference: &ExternalId) -> Vec<ExternalId> {
+    given.retain(|other| other.source != reference.source);
+    given.push(reference.clone());
+    given
+}
+
+/// Somebody made the same channel a moment before: run again, which then changes it.
+fn unless_raced(tx: &mut Tx, error: Error, reference: &ExternalId) -> Result<Error> {
+    let Error::Problem(rejection) = &error else { return Ok(error) };
+    if rejection.code != "external_ids_taken" {
+        return Ok(error);
+    }
+    let holder = external_ids::find(tx, Owner::Channel, &reference.source, &reference.id)?;
+    let is_race = holder.is_some() && holder == rejection.existing_id;
+    Ok(if is_race { Error::Retry("channel upsert race".into()) } else { error })
+}
+
+impl NewChannel {
+    fn insert(
+        &self,
+        tx: &mut Tx,
+        master: &MasterKey,
+        definitions: &Definitions,
+    ) -> Result<Channel> {
+        use channels as c;
+        external_ids::check_sources(&self.external_ids)?;
+        definitions.check(&self.attributes)?;
+        let (id, now) = (tx.new_id(), tx.now);
+        let mut config = Map::new();
+        let secrets = secrets::merge(&mut config, &self.config.0)?;
+        let made = diesel::insert_into(c::table)
+            .values((
+                self,
+                c::workspace_id.eq(tx.workspace),
+                c::id.eq(id),
+                c::status.eq(ChannelStatus::Active),
+                c::config.eq(Jsonb(check_config(config)?)),
+                c::sealed_secrets.eq(secrets::seal(tx, master, id, None, &secrets)?),
+                c::version.eq(1_i64),
+                c::created_at.eq(now),
+                c::updated_at.eq(now),
+            ))
+            .returning(Channel::as_returning())
+            .get_result(tx.pg)?;
+        external_ids::replace(tx, Owner::Channel, id, &self.external_ids)?;
+        definitions.claim(tx, id, &self.attributes)?;
+        note(tx, "channel.created", id, json!({}))?;
+        Ok(made)
+    }
+}
+
+impl ChannelPatch {
+    /// Applies the patch to a channel that is not deleted.
+    pub fn apply(
+        &self,
+        tx: &mut Tx,
+        master: &MasterKey,
+        id: Uuid,
+        if_match: IfMatch,
+    ) -> Result<Channel> {
+        let before = Channel::lock(tx, id)?;
+        if_match.check(before.version)?;
+        self.check_type(&before)?;
+        if let Some(Jsonb(references)) = &self.external_ids {
+            external_ids::check_sources(references)?;
+            external_ids::replace(tx, Owner::Channel, id, references)?;
+        }
+        let attributes = self.merge_attributes(tx, &before)?;
+        let has_new_secrets = self.merge_config(tx, master, &before)?;
+        let after = self.store(tx, id, attributes)?;
+        let changes = differences(&to_json(&before)?, &to_json(&after)?);
+        if has_new_secrets || changes != json!({}) {
+            note(tx, "channel.updated", id, json!({ "changes": changes }))?;
+        }
+        Ok(after)
+    }
+
+    fn check_type(&self, before: &Channel) -> Result<()> {
+        match self.r#type {
+            Some(wanted) if wanted != before.r#type => {
+                let detail = format!("this channel is `{}`; make another one", before.r#type);
+                Err(Error::field("#/type", "immutable", detail))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn merge_attributes(&self, tx: &mut Tx, before: &Channel) -> Result<Attributes> {
+        let mut attributes: Attributes = before.attributes.parse()?;
+        if let Some(Jsonb(patch)) = &self.attributes {
+            let definitions = Definitions::load(tx, AttributeResource::Channel)?;
+            attributes::merge(&mut attributes.0, &patch.0);
+            definitions.check(&attributes)?;
+            attributes::check_size(&attributes)?;
+            definitions.claim(tx, before.id, &attributes)?;
+        }
+        Ok(attributes)
+    }
+
+    /// Stores the settings; whether a secret changed, which the settings alone may not show.
+    fn merge_config(&self, tx: &mut Tx, master: &MasterKey, before: &Channel) -> Result<bool> {
+        use channels as c;
+        let Some(patch) = &self.config else { return Ok(false) };
+        let mut config: Map<String, Value> = before.config.parse()?;
+        let changes = secrets::merge(&mut config, &patch.0)?;
+        let row = of(tx.workspace).filter(c::id.eq(before.id));
+        let sealed = row.select(c::sealed_secrets).first(tx.pg)?;
+        let sealed: Option<Vec<u8>> = secrets::seal(tx, master, before.id, sealed, &changes)?;
+        diesel::update(row)
+            .set((c::config.eq(Jsonb(check_config(config)?)), c::sealed_secrets.eq(sealed)))
+            .execute(tx.pg)?;
+        Ok(!changes.is_empty())
+    }
+
+    fn store(&self, tx: &mut Tx, id: Uuid, attributes: Attributes) -> Result<Channel> {
+        use channels as c;
+        Ok(diesel::update(of(tx.workspace).filter(c::id.eq(id)))
+            .set((
+                self,
+                c::attributes.eq(Jsonb(attributes)),
+                c::version.eq(c::version + 1),
+                c::updated_at.eq(tx.now),
+            ))
+            .returning(Channel::as_returning())
+            .get_result(tx.pg)?)
+    }
+}
+
+/// 422 where merged settings are larger or deeper than free JSON may be.
+fn check_config(config: Map<String, Value>) -> Result<Value> {
+    let config = Value::Object(config);
+    let faults = check_json("#/config", &config, &FREE);
+    if faults.is_empty() { Ok(config) } else { Err(Error::invalid(faults)) }
+}
+
+/// Pauses or resumes a channel, as the touchpoint `kind` says; 409 where it is there already.
+pub fn set_status(
+    tx: &mut Tx,
+    id: Uuid,
+    wanted: ChannelStatus,
+    kind: &'static str,
+) -> Result<Channel> {
+    use channels as c;
+    let before = Channel::lock(tx, id)?;
+    let next = before.status.next();
+    if !next.contains(&wanted) {
+        let allowed: Vec<&str> = next.iter().map(|status| status.as_str()).collect();
+        return Err(Error::transition(format!("the channel is `{}`", before.status), &allowed));
+    }
+    let after = diesel::update(of(tx.workspace).filter(c::id.eq(id)))
+        .set((c::status.eq(wanted), c::version.eq(c::version + 1), c::updated_at.eq(tx.now)))
+        .returning(Channel::as_returning())
+        .get_result(tx.pg)?;
+    note(tx, kind, id, json!({ "from": before.status, "to": wanted }))?;
+    Ok(after)
+}
+
+/// Hides a channel and frees its outside ids and unique attributes.
+pub fn delete(tx: &mut Tx, id: Uuid, if_match: IfMatch) -> Result<()> {
+    let before = Channel::lock(tx, id)?;
+    if_match.check(before.version)?;
+    external_ids::release(tx, Owner::Channel, id)?;
+    attributes::release(tx, id)?;
+    mark_deleted(tx, id, true)?;
+    note(tx, "channel.deleted", id, json!({}))
+}
+
+/// Brings a deleted channel back with all it held; 409 where somebody else holds it by now.
+pub fn restore(tx: &mut Tx, id: Uuid) -> Result<Channel> {
+    let stored: Channel = with_deleted(tx.workspace)
+        .filter(channels::id.eq(id))
+        .select(Channel::as_select())
+        .for_no_key_update()
+        .first(tx.pg)?;
+    if stored.deleted_at.is_none() {
+        return Ok(stored);
+    }
+    let references: Vec<ExternalId> = stored.external_ids.parse()?;
+    external_ids::replace(tx, Owner::Channel, id, &references)?;
+    let definitions = Definitions::load(tx, AttributeResource::Channel)?;
+    definitions.claim(tx, id, &stored.attributes.parse()?)?;
+    let restored = mark_deleted(tx, id, false)?;
+    note(tx, "channel.restored", id, json!({}))?;
+    Ok(restored)
+}
+
+fn mark_deleted(tx: &mut Tx, id: Uuid, is_deleted: bool) -> Result<Channel> {
+    use channels as c;
+    Ok(diesel::update(with_deleted(tx.workspace).filter(c::id.eq(id)))
+        .set((
+            c::deleted_at.eq(is_deleted.then_some(tx.now)),
+            c::version.eq(c::version + 1),
+            c::updated_at.eq(tx.now),
+        ))
+        .returning(Channel::as_returning())
+        .get_result(tx.pg)?)
+}
+
+fn to_json(channel: &Channel) -> Result<Value> {
+    serde_json::to_value(channel).map_err(|error| Error::internal(error.to_string()))
+}
+
+fn note(tx: &mut Tx, kind: &'static str, id: Uuid, properties: Value) -> Result<()> {
+    record(
+        tx,
+        &Change {
+            kind,
+            customer_id: None,
+            organization_id: None,
+            channel_id: Some(id),
+            subject: ("channel", id),
+            properties,
+        },
+    )
+}

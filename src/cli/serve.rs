@@ -1,0 +1,116 @@
+//! Serving, working and migrating.
+
+use std::net::TcpListener;
+use std::time::Duration;
+
+use actix_web::rt::System;
+
+use super::boot::{self, Database};
+use super::{Result, print, seed};
+use crate::app::App;
+use crate::config::Config;
+use crate::{db, http, worker};
+
+/// Serves until a signal; migrates and fills the demo workspace before.
+pub fn serve(config: Config, wants_demo: bool) -> Result<()> {
+    let socket = TcpListener::bind(config.bind)
+        .map_err(|error| format!("cannot listen on {}: {error}", config.bind))?;
+    let database = Database::open(&config)?;
+    if config.migrate_on_start || database.is_private() {
+        database.migrate()?;
+    }
+    let app = boot::app(config, &database)?;
+    check_privileges(&app, &database)?;
+    if wants_demo && database.is_private() {
+        welcome(&app)?;
+    }
+    let address = socket.local_addr().map_err(|error| error.to_string())?;
+    log::info!("listening on http://{address}, docs on {}/docs/", app.config.public_url);
+    let served = run(app, socket);
+    drop(database);
+    served
+}
+
+fn run(app: App, socket: TcpListener) -> Result<()> {
+    let text = |error: std::io::Error| error.to_string();
+    let mut threads = vec![worker::start_renewal(app.clone()).map_err(text)?];
+    if app.config.run_jobs {
+        threads.push(worker::start(app.clone()).map_err(text)?);
+    }
+    let served = System::new().block_on(async {
+        let server = http::server::build(app.clone(), socket)?;
+        let stop = http::server::stop_on_signal(app.clone(), server.handle());
+        actix_web::rt::spawn(async move {
+            if let Err(error) = stop.await {
+                log::error!("cannot wait for signals: {error}");
+            }
+        });
+        server.await
+    });
+    app.drain();
+    for thread in threads {
+        if thread.join().is_err() {
+            log::error!("a background thread panicked");
+        }
+    }
+    served.map_err(text)
+}
+
+/// Makes the demo workspace on the first start and says where to begin.
+fn welcome(app: &App) -> Result<()> {
+    let key = seed::ensure_demo(app)?;
+    let url = &app.config.public_url;
+    print(&format!(
+        "\necrm is ready.\n\n  Docs     {url}/docs/\n  API key  {key}\n\n  Try      curl -H \
+         'Authorization: Bearer {key}' '{url}/v1/customers?q=ada&limit=1'\n\n"
+    ))
+}
+
+/// A service that could change its own tables is one mistake away from doing so.
+fn check_privileges(app: &App, database: &Database) -> Result<()> {
+    let asked = app.db.system(db::grants::is_overprivileged);
+    match asked {
+        // Without a database there is nothing to check yet; the service starts and waits for it.
+        Err(error) => log::warn!("privileges not checked: {error}"),
+        Ok(true) if app.config.require_least_privilege => {
+            return Err("the database role is superuser or owns the tables; use the role \
+                        `ecrm_app` (see docs/operations.md) or unset ECRM_REQUIRE_LEAST_PRIVILEGE"
+                .into());
+        }
+        Ok(true) if !database.is_private() => {
+            log::warn!("the database role is superuser or owns the tables; prefer `ecrm_app`");
+        }
+        Ok(_) => {}
+    }
+    Ok(())
+}
+
+/// Carries out jobs until a signal, without serving.
+pub fn work(config: Config) -> Result<()> {
+    let database = Database::open(&config)?;
+    let app = boot::app(config, &database)?;
+    let thread = worker::start(app.clone()).map_err(|error| error.to_string())?;
+    System::new()
+        .block_on(http::server::wait_for_signal())
+        .map_err(|error| error.to_string())?;
+    app.drain();
+    thread.join().map_err(|_| "the worker panicked".to_owned())
+}
+
+/// Brings the database up to date and names what was done.
+pub fn migrate(config: Config) -> Result<()> {
+    let database = Database::open(&config)?;
+    let names = database.migrate()?;
+    match names.as_slice() {
+        [] => print("the database is up to date\n"),
+        names => print(&format!("{}\n", names.join("\n"))),
+    }
+}
+
+/// Exit code 0 while the service on `ECRM_BIND` is ready.
+pub fn health(config: &Config) -> Result<()> {
+    let url = format!("http://127.0.0.1:{}/health/ready", config.bind.port());
+    let agent = ureq::Agent::config_builder().timeout_global(Some(Duration::from_secs(3))).build();
+    let asked = ureq::Agent::from(agent).get(&url).call();
+    asked.map(|_| ()).map_err(|error| format!("{url}: {error}"))
+}

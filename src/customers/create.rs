@@ -1,0 +1,191 @@
+//! Making customers: one or a thousand with the same few statements.
+
+use std::collections::HashMap;
+
+use diesel::prelude::*;
+use serde_json::json;
+use uuid::Uuid;
+use validator::Validate;
+
+use super::identities::{self, Mark, MarkKey};
+use super::types::{CustomerFields, CustomerStatus, LifecycleStage, NewCustomer};
+use crate::attributes::{AttributeResource, Definitions};
+use crate::db::Tx;
+use crate::error::{Error, OnConstraint, Result};
+use crate::http::json::field_errors;
+use crate::journal::{Direction, Entry, OWN_SOURCE, actor, append};
+use crate::schema::customers;
+use crate::values::text::search_key;
+
+/// A new customer whose fields are all checked.
+struct Ready<'a> {
+    id: Uuid,
+    new: &'a NewCustomer,
+    marks: Vec<Mark>,
+}
+
+/// Makes one customer or says why not.
+pub fn create(tx: &mut Tx, new: &NewCustomer) -> Result<CustomerFields> {
+    create_many(tx, std::slice::from_ref(new))?.pop().expect("BUG: one in, one out")
+}
+
+/// Makes customers, each or not at all; the results are in the order of `new`. The number of
+/// statements does not depend on how many there are.
+pub fn create_many(tx: &mut Tx, new: &[NewCustomer]) -> Result<Vec<Result<CustomerFields>>> {
+    let definitions = Definitions::load(tx, AttributeResource::Customer)?;
+    let owners = known_owners(tx, new)?;
+    let mut checked: Vec<Result<Ready>> = Vec::with_capacity(new.len());
+    for new in new {
+        checked.push(check(new, &definitions, &owners).map(|marks| Ready { id: tx.new_id(), new, marks }));
+    }
+    refuse_taken(tx, &mut checked)?;
+    refuse_shared_values(tx, &mut checked, &definitions)?;
+    let ready: Vec<&Ready> = checked.iter().flatten().collect();
+    let mut made = insert(tx, &ready, &definitions)?;
+    let marks: Vec<(Uuid, &Mark)> =
+        ready.iter().flat_map(|ready| ready.marks.iter().map(|mark| (ready.id, mark))).collect();
+    identities::attach(tx, &marks)?;
+    announce(tx, &made)?;
+    let mut take = |id| made.remove(&id).expect("BUG: made what was inserted");
+    Ok(checked.into_iter().map(|ready| ready.map(|ready| take(ready.id))).collect())
+}
+
+fn check(new: &NewCustomer, definitions: &Definitions, owners: &[Uuid]) -> Result<Vec<Mark>> {
+    new.validate().map_err(|errors| Error::invalid(field_errors(&errors)))?;
+    crate::external_ids::check_sources(&new.external_ids)?;
+    definitions.check(&new.attributes)?;
+    if new.owner_id.is_some_and(|owner| !owners.contains(&owner)) {
+        return Err(super::unknown_owner());
+    }
+    identities::marks(new.email.as_deref(), new.phone.as_deref(), &new.external_ids, &new.identities)
+}
+
+fn known_owners(tx: &mut Tx, new: &[NewCustomer]) -> Result<Vec<Uuid>> {
+    let mut owners: Vec<Uuid> = new.iter().filter_map(|new| new.owner_id).collect();
+    owners.sort_unstable();
+    owners.dedup();
+    let mut known = Vec::with_capacity(owners.len());
+    for owner in owners {
+        if crate::users::exists(tx, owner)? {
+            known.push(owner);
+        }
+    }
+    Ok(known)
+}
+
+/// Refuses those whose marks somebody has, or an earlier one of the same batch.
+fn refuse_taken(tx: &mut Tx, checked: &mut [Result<Ready>]) -> Result<()> {
+    let keys: Vec<MarkKey> =
+        checked.iter().flatten().flat_map(|ready| ready.marks.iter().map(Mark::key)).collect();
+    let mut held = identities::holders(tx, &keys)?;
+    for slot in checked {
+        let Ok(ready) = slot else { continue };
+        let taken = ready.marks.iter().find_map(|mark| Some((mark, *held.get(&mark.key())?)));
+        match taken {
+            Some((mark, holder)) => *slot = Err(identities::taken(mark, holder)),
+            None => held.extend(ready.marks.iter().map(|mark| (mark.key(), ready.id))),
+        }
+    }
+    Ok(())
+}
+
+/// Refuses those who bring a value of a unique attribute that somebody has.
+fn refuse_shared_values(
+    tx: &mut Tx,
+    checked: &mut [Result<Ready>],
+    definitions: &Definitions,
+) -> Result<()> {
+    for slot in checked {
+        let Ok(ready) = slot else { continue };
+        match definitions.claim(tx, ready.id, &ready.new.attributes) {
+            Err(error) if error.is_rejection() => {
+                crate::attributes::release(tx, ready.id)?;
+                *slot = Err(error);
+            }
+            done => done?,
+        }
+    }
+    Ok(())
+}
+
+fn insert(
+    tx: &mut Tx,
+    ready: &[&Ready],
+    definitions: &Definitions,
+) -> Result<HashMap<Uuid, CustomerFields>> {
+    use customers as c;
+    let (workspace, now) = (tx.workspace, tx.now);
+    let mut made = HashMap::with_capacity(ready.len());
+    // 30 values a row: well below the 65,535 that one statement can bind.
+    for chunk in ready.chunks(500) {
+        let rows: Vec<_> = chunk
+            .iter()
+            .map(|ready| {
+                let new = ready.new;
+                (
+                    new,
+                    c::workspace_id.eq(workspace),
+                    c::id.eq(ready.id),
+                    c::email.eq(primary(&ready.marks, identities::IdentityType::Email)),
+                    c::phone.eq(primary(&ready.marks, identities::IdentityType::Phone)),
+                    c::lifecycle_stage.eq(new.lifecycle_stage.unwrap_or(LifecycleStage::Lead)),
+                    c::status.eq(new.status.map_or(CustomerStatus::Active, Into::into)),
+                    c::search_key.eq(new_search_key(new, definitions)),
+                    c::version.eq(1_i64),
+                    c::created_at.eq(now),
+                    c::updated_at.eq(now),
+                )
+            })
+            .collect();
+        let rows: Vec<CustomerFields> = diesel::insert_into(c::table)
+            .values(rows)
+            .returning(CustomerFields::as_returning())
+            .get_results(tx.pg)
+            .on_constraint("customers_merged_into_exists", Error::not_found)?;
+        made.extend(rows.into_iter().map(|row| (row.id, row)));
+    }
+    Ok(made)
+}
+
+fn primary(marks: &[Mark], kind: identities::IdentityType) -> Option<&str> {
+    marks.iter().find(|mark| mark.kind == kind && mark.is_primary).map(|mark| mark.norm.as_str())
+}
+
+fn new_search_key(new: &NewCustomer, definitions: &Definitions) -> String {
+    let mut parts: Vec<&str> = [&new.first_name, &new.last_name, &new.display_name, &new.email, &new.phone]
+        .into_iter()
+        .filter_map(|part| part.as_deref())
+        .collect();
+    parts.extend(new.external_ids.iter().map(|reference| reference.id.as_str()));
+    let searchable = definitions.search_text(&new.attributes);
+    parts.push(&searchable);
+    search_key(parts.join(" ").trim_end())
+}
+
+fn announce(tx: &mut Tx, made: &HashMap<Uuid, CustomerFields>) -> Result<()> {
+    let mut ids: Vec<Uuid> = made.keys().copied().collect();
+    ids.sort_unstable();
+    let actor = actor(tx);
+    let entries: Vec<Entry> = ids
+        .into_iter()
+        .map(|customer| Entry {
+            id: tx.new_id(),
+            customer_id: Some(customer),
+            anonymous_id: None,
+            organization_id: None,
+            channel_id: None,
+            direction: Direction::Internal,
+            kind: "customer.created".into(),
+            name: None,
+            source: OWN_SOURCE.into(),
+            message_id: None,
+            subject: Some(json!({ "type": "customer", "id": customer })),
+            actor: actor.clone(),
+            value: None,
+            content: None,
+            context: None,
+            properties: json!({ "lifecycle_stage": made[&customer].lifecycle_stage }),
+        })
+        .collect();
+    append(tx, &entries).map(drop)
+}

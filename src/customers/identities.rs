@@ -1,0 +1,477 @@
+//! How a customer is recognised: addresses, logins, browsers and outside ids, each belonging to
+//! one customer at a time.
+
+use std::collections::HashMap;
+
+use actix_web::{delete, get, post};
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use utoipa::ToSchema;
+use uuid::Uuid;
+use validator::Validate;
+
+use super::Customer;
+use crate::auth::{Caller, Scope};
+use crate::db::{Conn, Tx, WorkspaceId};
+use crate::error::{Error, FieldError, OnConstraint, Result};
+use crate::external_ids::ExternalId;
+use crate::http::reply::{IntoReply, Plain};
+use crate::http::{Json, List, NoContent, Path, Reply};
+use crate::journal::{Change, record};
+use crate::schema::identities;
+use crate::values::{Email, Phone};
+
+crate::text_enum! {
+    /// What kind of mark a customer is recognised by.
+    pub enum IdentityType {
+        Email = "email",
+        Phone = "phone",
+        /// The id of a login in the company's own shop or app.
+        UserId = "user_id",
+        /// The id a browser or app made up before anybody signed in.
+        AnonymousId = "anonymous_id",
+        DeviceId = "device_id",
+        Cookie = "cookie",
+        /// The id in an outside system, named by `source`.
+        External = "external",
+        /// The handle in a social network, named by `source`.
+        Social = "social",
+    }
+}
+
+impl IdentityType {
+    fn has_source(self) -> bool {
+        matches!(self, Self::External | Self::Social)
+    }
+
+    /// How far a match can be trusted, highest first.
+    pub fn strength(self) -> u8 {
+        match self {
+            Self::UserId | Self::External => 3,
+            Self::Email | Self::Phone => 2,
+            Self::Social => 1,
+            Self::AnonymousId | Self::DeviceId | Self::Cookie => 0,
+        }
+    }
+}
+
+/// A mark by which a customer is recognised.
+#[derive(Debug, Clone, Queryable, Selectable, Serialize, ToSchema)]
+#[diesel(table_name = identities)]
+pub struct Identity {
+    /// Unique id, a UUIDv7.
+    pub id: Uuid,
+    /// The customer it belongs to now.
+    pub customer_id: Uuid,
+    /// The customer it first came with; a merge never changes it.
+    pub origin_customer_id: Uuid,
+    /// What kind of mark it is.
+    #[diesel(column_name = type_)]
+    pub r#type: IdentityType,
+    /// The outside system or social network; null for other types.
+    pub source: Option<String>,
+    /// The mark as it was given.
+    #[schema(example = "Ada@Shop.example.com")]
+    pub value: String,
+    /// The mark as it is compared.
+    #[diesel(column_name = value_norm)]
+    #[schema(example = "ada@shop.example.com")]
+    pub value_norm: String,
+    /// When somebody proved that it is theirs.
+    pub verified_at: Option<DateTime<Utc>>,
+    /// Whether it is the customer's main one of its type.
+    pub is_primary: bool,
+    /// When it was attached.
+    pub created_at: DateTime<Utc>,
+}
+
+/// A mark to attach to a customer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Validate, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewIdentity {
+    /// What kind of mark it is.
+    pub r#type: IdentityType,
+    /// The outside system or social network; for `external` and `social` only.
+    #[validate(length(min = 1, max = 100))]
+    #[schema(min_length = 1, max_length = 100)]
+    pub source: Option<String>,
+    /// The mark itself.
+    #[validate(length(min = 1, max = 512))]
+    #[schema(example = "ada@shop.example.com", min_length = 1, max_length = 512)]
+    pub value: String,
+    /// Whether somebody proved that it is theirs.
+    #[serde(default)]
+    pub is_verified: bool,
+}
+
+/// An identity in the form in which it is compared and stored.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Mark {
+    pub kind: IdentityType,
+    pub source: Option<String>,
+    pub value: String,
+    pub norm: String,
+    pub is_verified: bool,
+    pub is_primary: bool,
+}
+
+/// What two identities are compared by.
+pub type MarkKey = (IdentityType, String);
+
+impl Mark {
+    /// Reads an identity; the error says what its type expects.
+    pub fn parse(kind: IdentityType, source: Option<&str>, value: &str) -> Result<Self, FieldError> {
+        let fault = |code, detail: &str| Err(FieldError::at("#/value", code, detail));
+        if kind.has_source() != source.is_some() {
+            let detail = "`source` names the system of an `external` or the network of a `social` identity";
+            return Err(FieldError::at("#/source", "invalid_source", detail));
+        }
+        let norm = match kind {
+            IdentityType::Email => match Email::parse(value) {
+                Some(email) => email.norm,
+                None => return fault("invalid_email", "`value` is not an email address"),
+            },
+            IdentityType::Phone => match Phone::parse(value, None) {
+                Some(phone) => phone.e164,
+                None => return fault("invalid_phone", "`value` is not a phone number with country code"),
+            },
+            _ if value.trim().is_empty() => return fault("required", "`value` is blank"),
+            _ => value.to_owned(),
+        };
+        let norm = source.map_or(norm.clone(), |source| format!("{source}:{norm}"));
+        let (source, value) = (source.map(str::to_owned), value.trim().to_owned());
+        Ok(Self { kind, source, value, norm, is_verified: false, is_primary: false })
+    }
+
+    pub fn external(reference: &ExternalId) -> Self {
+        Self {
+            kind: IdentityType::External,
+            source: Some(reference.source.clone()),
+            value: reference.id.clone(),
+            norm: format!("{}:{}", reference.source, reference.id),
+            is_verified: false,
+            is_primary: false,
+        }
+    }
+
+    pub fn primary(mut self) -> Self {
+        self.is_primary = true;
+        self
+    }
+
+    pub fn key(&self) -> MarkKey {
+        (self.kind, self.norm.clone())
+    }
+}
+
+impl NewIdentity {
+    fn mark(&self) -> Result<Mark, FieldError> {
+        let mut mark = Mark::parse(self.r#type, self.source.as_deref(), &self.value)?;
+        mark.is_verified = self.is_verified;
+        Ok(mark)
+    }
+}
+
+/// Every mark that a new customer brings, each once. Reports faults at their place in the body.
+pub fn marks(
+    email: Option<&str>,
+    phone: Option<&str>,
+    external_ids: &[ExternalId],
+    others: &[NewIdentity],
+) -> Result<Vec<Mark>> {
+    let invalid = |fault: FieldError, at: &str| {
+        let relocated = FieldError { pointer: Some(at.to_owned()), ..fault };
+        Error::invalid(vec![relocated])
+    };
+    let mut found: Vec<Mark> = Vec::new();
+    for (kind, value, at) in
+        [(IdentityType::Email, email, "#/email"), (IdentityType::Phone, phone, "#/phone")]
+    {
+        if let Some(value) = value {
+            let mark = Mark::parse(kind, None, value).map_err(|fault| invalid(fault, at))?;
+            found.push(mark.primary());
+        }
+    }
+    found.extend(external_ids.iter().map(Mark::external));
+    for (position, other) in others.iter().enumerate() {
+        let mark = other
+            .mark()
+            .map_err(|fault| Error::invalid(vec![fault.under(&format!("#/identities/{position}"))]))?;
+        if !found.iter().any(|known| known.key() == mark.key()) {
+            found.push(mark);
+        }
+    }
+    Ok(found)
+}
+
+#[diesel::dsl::auto_type(no_type_alias)]
+fn of(workspace: WorkspaceId) -> _ {
+    identities::table
+        .filter(identities::workspace_id.eq(workspace))
+        .filter(identities::released_at.is_null())
+}
+
+/// Who holds each of these marks.
+pub fn holders(conn: &mut Conn, keys: &[MarkKey]) -> Result<HashMap<MarkKey, Uuid>> {
+    if keys.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let mut kinds: Vec<IdentityType> = keys.iter().map(|(kind, _)| *kind).collect();
+    kinds.sort_unstable();
+    kinds.dedup();
+    let norms: Vec<&str> = keys.iter().map(|(_, norm)| norm.as_str()).collect();
+    let rows: Vec<(IdentityType, String, Uuid)> = of(conn.workspace)
+        .filter(identities::type_.eq_any(kinds))
+        .filter(identities::value_norm.eq_any(norms))
+        .select((identities::type_, identities::value_norm, identities::customer_id))
+        .load(conn.pg)?;
+    Ok(rows.into_iter().map(|(kind, norm, customer)| ((kind, norm), customer)).collect())
+}
+
+/// Attaches marks to customers, in one statement. A mark that somebody else took in the meantime
+/// makes the transaction run again, which then sees who.
+pub fn attach(tx: &mut Tx, marks: &[(Uuid, &Mark)]) -> Result<()> {
+    use identities as i;
+    let (workspace, now) = (tx.workspace, tx.now);
+    let rows: Vec<_> = marks
+        .iter()
+        .map(|(customer, mark)| {
+            (
+                i::workspace_id.eq(workspace),
+                i::id.eq(tx.new_id()),
+                i::customer_id.eq(*customer),
+                i::origin_customer_id.eq(*customer),
+                i::type_.eq(mark.kind),
+                i::source.eq(mark.source.as_deref()),
+                i::value.eq(&mark.value),
+                i::value_norm.eq(&mark.norm),
+                i::verified_at.eq(mark.is_verified.then_some(now)),
+                i::is_primary.eq(mark.is_primary),
+                i::created_at.eq(now),
+            )
+        })
+        .collect();
+    if !rows.is_empty() {
+        diesel::insert_into(i::table)
+            .values(rows)
+            .execute(tx.pg)
+            .on_constraint("identities_value_taken", || Error::Retry("identity race".into()))
+            .on_constraint("identities_customer_exists", Error::not_found)?;
+    }
+    Ok(())
+}
+
+/// 409 that names the customer who holds a mark.
+pub fn taken(mark: &Mark, holder: Uuid) -> Error {
+    let detail = format!("another customer has this `{}`", mark.kind);
+    let mut error = Error::conflict("identities_value_taken", detail, Some(holder));
+    if let Error::Problem(rejection) = &mut error {
+        let pointer = match mark.kind {
+            IdentityType::Email => "#/email",
+            IdentityType::Phone => "#/phone",
+            IdentityType::External => "#/external_ids",
+            _ => "#/identities",
+        };
+        let detail = rejection.detail.clone();
+        rejection.errors = vec![FieldError::at(pointer, "already_exists", detail)];
+    }
+    error
+}
+
+/// Attaches marks to one customer; 409 where another one holds any of them.
+pub fn claim(tx: &mut Tx, customer: Uuid, marks: &[Mark]) -> Result<()> {
+    let keys: Vec<MarkKey> = marks.iter().map(Mark::key).collect();
+    let held = holders(tx, &keys)?;
+    let mut missing = Vec::new();
+    for mark in marks {
+        match held.get(&mark.key()) {
+            Some(holder) if *holder != customer => return Err(taken(mark, *holder)),
+            Some(_) => promote(tx, customer, mark)?,
+            None => missing.push((customer, mark)),
+        }
+    }
+    attach(tx, &missing)
+}
+
+/// A mark the customer has already may become the primary one, or verified.
+fn promote(tx: &mut Tx, customer: Uuid, mark: &Mark) -> Result<()> {
+    if mark.is_primary || mark.is_verified {
+        let now = tx.now;
+        let target = of(tx.workspace)
+            .filter(identities::customer_id.eq(customer))
+            .filter(identities::type_.eq(mark.kind))
+            .filter(identities::value_norm.eq(&mark.norm));
+        if mark.is_primary {
+            diesel::update(target.clone()).set(identities::is_primary.eq(true)).execute(tx.pg)?;
+        }
+        if mark.is_verified {
+            let unproven = target.filter(identities::verified_at.is_null());
+            diesel::update(unproven).set(identities::verified_at.eq(now)).execute(tx.pg)?;
+        }
+    }
+    Ok(())
+}
+
+/// Gives up a customer's primary mark of a type, unless it is the one that shall be primary.
+pub fn give_up_primary(
+    tx: &mut Tx,
+    customer: Uuid,
+    kind: IdentityType,
+    next: Option<&Mark>,
+) -> Result<()> {
+    diesel::delete(identities::table)
+        .filter(identities::workspace_id.eq(tx.workspace))
+        .filter(identities::customer_id.eq(customer))
+        .filter(identities::type_.eq(kind))
+        .filter(identities::is_primary.eq(true))
+        .filter(identities::value_norm.ne(next.map_or("", |mark| &mark.norm)))
+        .execute(tx.pg)?;
+    Ok(())
+}
+
+/// Gives up a customer's marks of a type, except these.
+pub fn keep_only(tx: &mut Tx, customer: Uuid, kind: IdentityType, kept: &[Mark]) -> Result<()> {
+    let norms: Vec<&str> = kept.iter().map(|mark| mark.norm.as_str()).collect();
+    diesel::delete(identities::table)
+        .filter(identities::workspace_id.eq(tx.workspace))
+        .filter(identities::customer_id.eq(customer))
+        .filter(identities::type_.eq(kind))
+        .filter(identities::value_norm.ne_all(norms))
+        .execute(tx.pg)?;
+    Ok(())
+}
+
+/// Frees a deleted customer's marks for others.
+pub fn release(tx: &mut Tx, customer: Uuid) -> Result<()> {
+    diesel::update(of(tx.workspace).filter(identities::customer_id.eq(customer)))
+        .set(identities::released_at.eq(tx.now))
+        .execute(tx.pg)?;
+    Ok(())
+}
+
+/// Takes a restored customer's marks back; 409 where somebody else has one by now.
+pub fn reclaim(tx: &mut Tx, customer: Uuid) -> Result<()> {
+    let released = identities::table
+        .filter(identities::workspace_id.eq(tx.workspace))
+        .filter(identities::customer_id.eq(customer))
+        .filter(identities::released_at.is_not_null());
+    let rows: Vec<Identity> = released.select(Identity::as_select()).load(tx.pg)?;
+    let keys: Vec<MarkKey> = rows.iter().map(|row| (row.r#type, row.value_norm.clone())).collect();
+    if let Some(((kind, _), holder)) = holders(tx, &keys)?.into_iter().next() {
+        let detail = format!("another customer has this customer's `{kind}` by now");
+        return Err(Error::conflict("identities_value_taken", detail, Some(holder)));
+    }
+    diesel::update(released)
+        .set(identities::released_at.eq(None::<DateTime<Utc>>))
+        .execute(tx.pg)
+        .on_constraint("identities_value_taken", || Error::Retry("identity race".into()))?;
+    Ok(())
+}
+
+/// List a customer's identities
+#[utoipa::path(tag = "customers", security(("bearer" = ["customers:read"])), responses((status = 200, body = List<Identity>)))]
+#[get("/customers/{id}/identities")]
+pub async fn list_customer_identities(caller: Caller, id: Path<Uuid>) -> Result<Reply> {
+    let grant = caller.must(Scope::CustomersRead)?;
+    grant
+        .read(move |conn| {
+            Customer::must_exist(conn, *id)?;
+            Ok(List::whole(of_customer(conn, *id)?))
+        })
+        .await
+}
+
+/// The identities of a customer, oldest first.
+pub fn of_customer(conn: &mut Conn, customer: Uuid) -> Result<Vec<Identity>> {
+    Ok(of(conn.workspace)
+        .filter(identities::customer_id.eq(customer))
+        .order(identities::id)
+        .select(Identity::as_select())
+        .load(conn.pg)?)
+}
+
+/// Attach an identity to a customer
+///
+/// Attaching what the customer has already changes nothing and answers the identity.
+#[utoipa::path(tag = "customers", security(("bearer" = ["customers:write"])), responses((status = 200, body = Identity)))]
+#[post("/customers/{id}/identities")]
+pub async fn add_customer_identity(
+    caller: Caller,
+    id: Path<Uuid>,
+    new: Json<NewIdentity>,
+) -> Result<Reply> {
+    let mark = new.mark().map_err(|fault| Error::invalid(vec![fault]))?;
+    let grant = caller.must(Scope::CustomersWrite)?;
+    grant
+        .write(move |tx| {
+            let before = Customer::lock(tx, *id)?;
+            let mut mark = mark.clone();
+            mark.is_primary = match mark.kind {
+                IdentityType::Email => before.email.is_none(),
+                IdentityType::Phone => before.phone.is_none(),
+                _ => false,
+            };
+            let known = held_by(tx, *id, &mark)?.is_some();
+            claim(tx, *id, std::slice::from_ref(&mark))?;
+            super::update::mirror(tx, *id)?;
+            let identity = held_by(tx, *id, &mark)?.ok_or_else(Error::not_found)?;
+            if !known {
+                note(tx, "identity.added", &identity)?;
+            }
+            Plain(identity).into_reply()
+        })
+        .await
+}
+
+fn held_by(conn: &mut Conn, customer: Uuid, mark: &Mark) -> Result<Option<Identity>> {
+    Ok(of(conn.workspace)
+        .filter(identities::customer_id.eq(customer))
+        .filter(identities::type_.eq(mark.kind))
+        .filter(identities::value_norm.eq(&mark.norm))
+        .select(Identity::as_select())
+        .first(conn.pg)
+        .optional()?)
+}
+
+/// Detach an identity from a customer
+#[utoipa::path(tag = "customers", security(("bearer" = ["customers:write"])), responses((status = 204)))]
+#[delete("/customers/{id}/identities/{identity_id}")]
+pub async fn remove_customer_identity(caller: Caller, ids: Path<(Uuid, Uuid)>) -> Result<Reply> {
+    let grant = caller.must(Scope::CustomersWrite)?;
+    grant
+        .write(move |tx| {
+            let (customer, identity) = *ids;
+            Customer::lock(tx, customer)?;
+            let target = of(tx.workspace)
+                .filter(identities::customer_id.eq(customer))
+                .filter(identities::id.eq(identity));
+            let gone: Identity = target.clone().select(Identity::as_select()).first(tx.pg)?;
+            diesel::delete(
+                identities::table
+                    .filter(identities::workspace_id.eq(tx.workspace))
+                    .filter(identities::id.eq(identity)),
+            )
+            .execute(tx.pg)?;
+            super::update::mirror(tx, customer)?;
+            note(tx, "identity.removed", &gone)?;
+            Ok(NoContent)
+        })
+        .await
+}
+
+fn note(tx: &mut Tx, kind: &'static str, identity: &Identity) -> Result<()> {
+    let properties = json!({ "type": identity.r#type, "source": identity.source });
+    record(
+        tx,
+        &Change {
+            kind,
+            customer_id: Some(identity.customer_id),
+            organization_id: None,
+            channel_id: None,
+            subject: ("identity", identity.id),
+            properties,
+        },
+    )
+}

@@ -1,0 +1,224 @@
+//! Customers and prospects: the people the company has a relationship with.
+
+mod create;
+pub mod identities;
+mod lifecycle;
+pub mod references;
+mod search;
+pub mod types;
+mod update;
+mod upsert;
+
+use actix_web::{delete, get, patch, post};
+use diesel::prelude::*;
+use serde_json::{Value, json};
+use utoipa_actix_web::service_config::ServiceConfig;
+use uuid::Uuid;
+
+pub use create::{create, create_many};
+pub use identities::{Identity, IdentityType};
+pub use types::{Customer, CustomerFields, CustomerPatch, CustomerStats, LifecycleStage, NewCustomer};
+
+use crate::auth::{Caller, Scope};
+use crate::db::{Conn, Tx, WorkspaceId};
+use crate::error::{Error, Result};
+use crate::http::{Created, Found, IfMatch, Json, NoContent, Path, Reply};
+use crate::journal::{Change, record};
+use crate::schema::{customer_stats, customers};
+use types::StatsRow;
+
+pub fn routes(api: &mut ServiceConfig) {
+    api.service(search::list_customers)
+        .service(create_customer)
+        .service(upsert::batch_create_customers)
+        .service(search::search_customers)
+        .service(search::lookup_customer)
+        .service(upsert::upsert_customer)
+        .service(get_customer)
+        .service(update_customer)
+        .service(delete_customer)
+        .service(restore_customer)
+        .service(lifecycle::set_lifecycle_stage)
+        .service(lifecycle::list_customer_history)
+        .service(identities::list_customer_identities)
+        .service(identities::add_customer_identity)
+        .service(identities::remove_customer_identity);
+}
+
+/// Create a customer
+///
+/// 409 names the customer who has one of the identities already. To create or update in one call,
+/// use the upsert by external id.
+#[utoipa::path(tag = "customers", security(("bearer" = ["customers:write"])), responses((status = 201, body = Customer)))]
+#[post("/customers")]
+async fn create_customer(caller: Caller, new: Json<NewCustomer>) -> Result<Reply> {
+    let grant = caller.must(Scope::CustomersWrite)?;
+    grant.write(move |tx| Ok(Created(Customer::new(create(tx, &new)?)))).await
+}
+
+/// Get a customer
+#[utoipa::path(tag = "customers", security(("bearer" = ["customers:read"])), responses((status = 200, body = Customer)))]
+#[get("/customers/{id}")]
+async fn get_customer(caller: Caller, id: Path<Uuid>) -> Result<Reply> {
+    let grant = caller.must(Scope::CustomersRead)?;
+    grant.read(move |conn| Customer::find(conn, *id).map(Found)).await
+}
+
+/// Change a customer
+#[utoipa::path(tag = "customers", security(("bearer" = ["customers:write"])), responses((status = 200, body = Customer)))]
+#[patch("/customers/{id}")]
+async fn update_customer(
+    caller: Caller,
+    id: Path<Uuid>,
+    if_match: IfMatch,
+    patch: Json<CustomerPatch>,
+) -> Result<Reply> {
+    let grant = caller.must(Scope::CustomersWrite)?;
+    grant.write(move |tx| patch.apply(tx, *id, if_match).map(Found)).await
+}
+
+/// Delete a customer
+///
+/// The customer can be restored; its identities are free for others until then.
+#[utoipa::path(tag = "customers", security(("bearer" = ["customers:write"])), responses((status = 204)))]
+#[delete("/customers/{id}")]
+async fn delete_customer(caller: Caller, id: Path<Uuid>, if_match: IfMatch) -> Result<Reply> {
+    let grant = caller.must(Scope::CustomersWrite)?;
+    grant
+        .write(move |tx| {
+            let before = Customer::lock(tx, *id)?;
+            if_match.check(before.version)?;
+            identities::release(tx, *id)?;
+            crate::attributes::release(tx, *id)?;
+            mark_deleted(tx, *id, true)?;
+            record(tx, &customer_change("customer.deleted", *id, json!({})))?;
+            Ok(NoContent)
+        })
+        .await
+}
+
+/// Restore a deleted customer
+///
+/// 409 names the customer who took one of its identities in the meantime. Restoring a customer that
+/// is not deleted changes nothing.
+#[utoipa::path(tag = "customers", security(("bearer" = ["customers:write"])), responses((status = 200, body = Customer)))]
+#[post("/customers/{id}/restore")]
+async fn restore_customer(caller: Caller, id: Path<Uuid>) -> Result<Reply> {
+    let grant = caller.must(Scope::CustomersWrite)?;
+    grant.write(move |tx| Customer::restore(tx, *id).map(Found)).await
+}
+
+/// Every customer of a workspace that is not deleted.
+#[diesel::dsl::auto_type(no_type_alias)]
+fn of(workspace: WorkspaceId) -> _ {
+    customers::table
+        .filter(customers::workspace_id.eq(workspace))
+        .filter(customers::deleted_at.is_null())
+}
+
+/// The same with their figures.
+#[diesel::dsl::auto_type]
+fn with_stats(workspace: WorkspaceId) -> _ {
+    let same_workspace = customer_stats::workspace_id.eq(customers::workspace_id);
+    let same_customer = customer_stats::customer_id.eq(customers::id);
+    customers::table
+        .left_join(customer_stats::table.on(same_workspace.and(same_customer)))
+        .filter(customers::workspace_id.eq(workspace))
+        .filter(customers::deleted_at.is_null())
+}
+
+impl Customer {
+    /// A customer without figures yet.
+    pub fn new(fields: CustomerFields) -> Self {
+        Self { fields, stats: CustomerStats::default() }
+    }
+
+    /// A customer that is not deleted, or 404.
+    pub fn find(conn: &mut Conn, id: Uuid) -> Result<Self> {
+        let found: (CustomerFields, Option<StatsRow>) = with_stats(conn.workspace)
+            .filter(customers::id.eq(id))
+            .select((CustomerFields::as_select(), Option::<StatsRow>::as_select()))
+            .first(conn.pg)?;
+        Ok(found.into())
+    }
+
+    /// The same, locked until the transaction ends: writers of one customer take turns.
+    pub fn lock(tx: &mut Tx, id: Uuid) -> Result<CustomerFields> {
+        let found = of(tx.workspace).filter(customers::id.eq(id));
+        Ok(found.select(CustomerFields::as_select()).for_update().first(tx.pg)?)
+    }
+
+    /// Whether a customer is there and not deleted.
+    pub fn exists(conn: &mut Conn, id: Uuid) -> Result<bool> {
+        Ok(!Self::existing(conn, &[id])?.is_empty())
+    }
+
+    /// Those of several customers that are there and not deleted.
+    pub fn existing(conn: &mut Conn, ids: &[Uuid]) -> Result<Vec<Uuid>> {
+        let found = of(conn.workspace).filter(customers::id.eq_any(ids));
+        Ok(found.select(customers::id).load(conn.pg)?)
+    }
+
+    /// 404 unless the customer is there and not deleted.
+    pub fn must_exist(conn: &mut Conn, id: Uuid) -> Result<()> {
+        if Self::exists(conn, id)? { Ok(()) } else { Err(Error::not_found()) }
+    }
+
+    fn restore(tx: &mut Tx, id: Uuid) -> Result<Self> {
+        let stored: CustomerFields = customers::table
+            .filter(customers::workspace_id.eq(tx.workspace))
+            .filter(customers::id.eq(id))
+            .select(CustomerFields::as_select())
+            .for_update()
+            .first(tx.pg)?;
+        if stored.deleted_at.is_some() {
+            identities::reclaim(tx, id)?;
+            let known = crate::attributes::AttributeResource::Customer;
+            let definitions = crate::attributes::Definitions::load(tx, known)?;
+            definitions.claim(tx, id, &stored.attributes.parse()?)?;
+            mark_deleted(tx, id, false)?;
+            record(tx, &customer_change("customer.restored", id, json!({})))?;
+        }
+        Self::find(tx, id)
+    }
+}
+
+fn mark_deleted(tx: &mut Tx, id: Uuid, is_deleted: bool) -> Result<()> {
+    let target = customers::table
+        .filter(customers::workspace_id.eq(tx.workspace))
+        .filter(customers::id.eq(id));
+    diesel::update(target)
+        .set((
+            customers::deleted_at.eq(is_deleted.then_some(tx.now)),
+            customers::version.eq(customers::version + 1),
+            customers::updated_at.eq(tx.now),
+        ))
+        .execute(tx.pg)?;
+    Ok(())
+}
+
+/// The touchpoint of a change to a customer.
+pub fn customer_change(kind: &'static str, id: Uuid, properties: Value) -> Change<'static> {
+    Change {
+        kind,
+        customer_id: Some(id),
+        organization_id: None,
+        channel_id: None,
+        subject: ("customer", id),
+        properties,
+    }
+}
+
+fn unknown_owner() -> Error {
+    Error::field("#/owner_id", "not_found", "`owner_id` must be a user of this workspace")
+}
+
+impl From<types::SettableStatus> for types::CustomerStatus {
+    fn from(status: types::SettableStatus) -> Self {
+        match status {
+            types::SettableStatus::Active => Self::Active,
+            types::SettableStatus::Inactive => Self::Inactive,
+            types::SettableStatus::Blocked => Self::Blocked,
+        }
+    }
+}

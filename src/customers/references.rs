@@ -1,0 +1,271 @@
+//! From what a sender knows of somebody to the customer it is: by id, outside id or any identity.
+
+use std::collections::HashMap;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use uuid::Uuid;
+use validator::Validate;
+
+use super::identities::{self, IdentityType, Mark, MarkKey, NewIdentity};
+use super::types::NewCustomer;
+use super::{Customer, create_many};
+use crate::db::Tx;
+use crate::db::json::Jsonb;
+use crate::error::{Error, FieldError, Result};
+use crate::external_ids::ExternalId;
+
+crate::text_enum! {
+    /// What to do when nobody has the identities a touchpoint names.
+    pub enum OnUnknownCustomer {
+        /// Make a customer of them.
+        Create = "create",
+        /// Refuse the touchpoint. One that names an `anonymous_id` alone is kept all the same.
+        Reject = "reject",
+        /// Keep the touchpoint without a customer.
+        KeepAnonymous = "keep_anonymous",
+    }
+}
+
+/// Who it was: one or more of these. The strongest one that is known decides; the others are
+/// attached to the same customer.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, Validate, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct CustomerReference {
+    /// The customer's id.
+    pub id: Option<Uuid>,
+    /// Its id in an outside system.
+    #[validate(nested)]
+    pub external_id: Option<ExternalId>,
+    /// An email address.
+    #[validate(custom(function = "crate::values::valid::email"))]
+    #[schema(example = "ada@shop.example.com")]
+    pub email: Option<String>,
+    /// A phone number with country code.
+    #[validate(custom(function = "crate::values::valid::phone"))]
+    #[schema(example = "+436641234567")]
+    pub phone: Option<String>,
+    /// The id of a login in the company's own shop or app.
+    #[validate(length(min = 1, max = 255))]
+    #[schema(min_length = 1, max_length = 255)]
+    pub user_id: Option<String>,
+    /// The id of a browser or app.
+    #[validate(length(min = 1, max = 255))]
+    #[schema(min_length = 1, max_length = 255)]
+    pub anonymous_id: Option<String>,
+    /// Any other identities.
+    #[validate(length(max = 10), nested)]
+    #[schema(max_items = 10)]
+    pub identities: Vec<NewIdentity>,
+}
+
+/// Whom a reference means.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Referenced {
+    pub customer_id: Option<Uuid>,
+    pub anonymous_id: Option<String>,
+}
+
+impl CustomerReference {
+    fn marks(&self) -> Result<Vec<Mark>> {
+        let mut others = self.identities.clone();
+        for (kind, value) in [
+            (IdentityType::UserId, &self.user_id),
+            (IdentityType::AnonymousId, &self.anonymous_id),
+        ] {
+            if let Some(value) = value.clone() {
+                others.push(NewIdentity { r#type: kind, source: None, value, is_verified: false });
+            }
+        }
+        let external: Vec<ExternalId> = self.external_id.iter().cloned().collect();
+        identities::marks(self.email.as_deref(), self.phone.as_deref(), &external, &others)
+    }
+
+    fn new_customer(&self) -> NewCustomer {
+        let mut identities = self.identities.clone();
+        for (kind, value) in [
+            (IdentityType::UserId, &self.user_id),
+            (IdentityType::AnonymousId, &self.anonymous_id),
+        ] {
+            if let Some(value) = value.clone() {
+                identities.push(NewIdentity { r#type: kind, source: None, value, is_verified: false });
+            }
+        }
+        NewCustomer {
+            external_ids: Jsonb(self.external_id.iter().cloned().collect()),
+            email: self.email.clone(),
+            phone: self.phone.clone(),
+            identities,
+            ..NewCustomer::default()
+        }
+    }
+
+    /// Whether it names a browser and nothing that could be a customer.
+    fn is_anonymous(&self) -> bool {
+        self.id.is_none()
+            && self.external_id.is_none()
+            && self.email.is_none()
+            && self.phone.is_none()
+            && self.user_id.is_none()
+            && self.identities.is_empty()
+    }
+}
+
+/// A customer that exists, or the position of one that is about to be made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Holder {
+    Known(Uuid),
+    New(usize),
+}
+
+/// Resolves many references with a fixed number of statements; the results are in their order.
+pub fn resolve_many(
+    tx: &mut Tx,
+    references: &[Option<&CustomerReference>],
+    unknown: OnUnknownCustomer,
+) -> Result<Vec<Result<Referenced>>> {
+    let marks: Vec<Result<Vec<Mark>>> = references
+        .iter()
+        .map(|reference| reference.map_or(Ok(Vec::new()), CustomerReference::marks))
+        .collect();
+    let mut resolution = Resolution::load(tx, references, &marks, unknown)?;
+    let decided: Vec<Result<Option<Holder>>> = references
+        .iter()
+        .zip(marks)
+        .map(|(reference, marks)| match reference {
+            Some(reference) => resolution.decide(reference, marks?),
+            None => Ok(None),
+        })
+        .collect();
+    let made = resolution.carry_out(tx)?;
+    Ok(references
+        .iter()
+        .zip(decided)
+        .map(|(reference, decided)| {
+            let customer_id = match decided? {
+                None => None,
+                Some(Holder::Known(id)) => Some(id),
+                Some(Holder::New(position)) => Some(made[position].as_ref().copied().map_err(copy)?),
+            };
+            let anonymous_id = reference.and_then(|reference| reference.anonymous_id.clone());
+            Ok(Referenced { customer_id, anonymous_id })
+        })
+        .collect())
+}
+
+/// The same refusal for another item that stands for the same new customer.
+fn copy(error: &Error) -> Error {
+    match error {
+        Error::Problem(rejection) => Error::Problem(rejection.clone()),
+        other => Error::internal(other.to_string()),
+    }
+}
+
+struct Resolution {
+    unknown: OnUnknownCustomer,
+    existing: Vec<Uuid>,
+    held: HashMap<MarkKey, Holder>,
+    new: Vec<NewCustomer>,
+    extra: Vec<(Holder, Mark)>,
+}
+
+impl Resolution {
+    fn load(
+        tx: &mut Tx,
+        references: &[Option<&CustomerReference>],
+        marks: &[Result<Vec<Mark>>],
+        unknown: OnUnknownCustomer,
+    ) -> Result<Self> {
+        let ids: Vec<Uuid> =
+            references.iter().flatten().filter_map(|reference| reference.id).collect();
+        let existing = if ids.is_empty() { vec![] } else { Customer::existing(tx, &ids)? };
+        let keys: Vec<MarkKey> = marks.iter().flatten().flatten().map(Mark::key).collect();
+        let held = identities::holders(tx, &keys)?;
+        let held = held.into_iter().map(|(key, id)| (key, Holder::Known(id))).collect();
+        Ok(Self { unknown, existing, held, new: Vec::new(), extra: Vec::new() })
+    }
+
+    fn decide(
+        &mut self,
+        reference: &CustomerReference,
+        mut marks: Vec<Mark>,
+    ) -> Result<Option<Holder>> {
+        if let Some(id) = reference.id {
+            return self.by_id(id, marks).map(Some);
+        }
+        if marks.is_empty() {
+            let detail = "`customer` must name an `id`, an `external_id` or an identity";
+            return Err(Error::field("#/customer", "empty_reference", detail));
+        }
+        marks.sort_by_key(|mark| std::cmp::Reverse(mark.kind.strength()));
+        match marks.iter().find_map(|mark| self.held.get(&mark.key()).copied()) {
+            Some(holder) => {
+                self.attach(holder, marks);
+                Ok(Some(holder))
+            }
+            None => self.nobody(reference, marks),
+        }
+    }
+
+    fn by_id(&mut self, id: Uuid, marks: Vec<Mark>) -> Result<Holder> {
+        if !self.existing.contains(&id) {
+            let detail = "there is no such customer in this workspace";
+            return Err(Error::field("#/customer/id", "not_found", detail));
+        }
+        self.attach(Holder::Known(id), marks);
+        Ok(Holder::Known(id))
+    }
+
+    /// The marks nobody holds yet go to the one whom the others mean.
+    fn attach(&mut self, holder: Holder, marks: Vec<Mark>) {
+        for mut mark in marks {
+            if !self.held.contains_key(&mark.key()) {
+                mark.is_primary = false;
+                self.held.insert(mark.key(), holder);
+                self.extra.push((holder, mark));
+            }
+        }
+    }
+
+    fn nobody(
+        &mut self,
+        reference: &CustomerReference,
+        marks: Vec<Mark>,
+    ) -> Result<Option<Holder>> {
+        match self.unknown {
+            OnUnknownCustomer::KeepAnonymous => Ok(None),
+            OnUnknownCustomer::Reject if reference.is_anonymous() => Ok(None),
+            OnUnknownCustomer::Reject => {
+                let detail = "no customer has these identities; `on_unknown_customer` decides \
+                              whether to make one";
+                Err(Error::invalid(vec![FieldError::at("#/customer", "customer_not_found", detail)]))
+            }
+            OnUnknownCustomer::Create => {
+                let holder = Holder::New(self.new.len());
+                self.new.push(reference.new_customer());
+                self.held.extend(marks.iter().map(|mark| (mark.key(), holder)));
+                Ok(Some(holder))
+            }
+        }
+    }
+
+    fn carry_out(self, tx: &mut Tx) -> Result<Vec<Result<Uuid>>> {
+        let made: Vec<Result<Uuid>> = match self.new.is_empty() {
+            true => Vec::new(),
+            false => create_many(tx, &self.new)?
+                .into_iter()
+                .map(|made| made.map(|customer| customer.id))
+                .collect(),
+        };
+        let extra: Vec<(Uuid, &Mark)> = self
+            .extra
+            .iter()
+            .filter_map(|(holder, mark)| match holder {
+                Holder::Known(id) => Some((*id, mark)),
+                Holder::New(position) => made[*position].as_ref().ok().map(|id| (*id, mark)),
+            })
+            .collect();
+        identities::attach(tx, &extra)?;
+        Ok(made)
+    }
+}

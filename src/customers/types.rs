@@ -1,0 +1,503 @@
+//! What a customer is: fields as they are stored, sent and changed.
+
+use chrono::{DateTime, NaiveDate, Utc};
+use diesel::prelude::*;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use serde_with::rust::double_option;
+use utoipa::ToSchema;
+use uuid::Uuid;
+use validator::Validate;
+
+use super::identities::NewIdentity;
+use crate::attributes::Attributes;
+use crate::db::json::{Jsonb, RawJson};
+use crate::external_ids::ExternalId;
+use crate::http::Versioned;
+use crate::schema::{customer_stats, customers};
+use crate::values::money::Money;
+use crate::values::valid;
+
+crate::text_enum! {
+    /// How far somebody has come with the company. Automatic moves only go forward.
+    pub enum LifecycleStage {
+        Visitor = "visitor",
+        Subscriber = "subscriber",
+        Lead = "lead",
+        MarketingQualifiedLead = "marketing_qualified_lead",
+        SalesQualifiedLead = "sales_qualified_lead",
+        Opportunity = "opportunity",
+        Customer = "customer",
+        Evangelist = "evangelist",
+        Other = "other",
+    }
+}
+
+crate::text_enum! {
+    /// Whether a customer is in use; `merged` and `erased` are set by those operations alone.
+    pub enum CustomerStatus {
+        Active = "active",
+        Inactive = "inactive",
+        Blocked = "blocked",
+        Merged = "merged",
+        Erased = "erased",
+    }
+}
+
+crate::text_enum! {
+    /// What callers may set a customer's status to.
+    pub enum SettableStatus {
+        Active = "active",
+        Inactive = "inactive",
+        Blocked = "blocked",
+    }
+}
+
+crate::text_enum! {
+    /// What an address is for.
+    pub enum AddressType {
+        Billing = "billing",
+        Shipping = "shipping",
+        Home = "home",
+        Work = "work",
+    }
+}
+
+/// A postal address (schema.org PostalAddress, with Shopify's line names).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Validate, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Address {
+    /// What the address is for.
+    pub r#type: AddressType,
+    /// Whether it is the one to use among those of its type.
+    #[serde(default)]
+    pub is_default: bool,
+    /// Street and number.
+    #[validate(length(max = 200))]
+    #[schema(example = "Bergstraße 12")]
+    pub line1: Option<String>,
+    /// Flat, floor, company.
+    #[validate(length(max = 200))]
+    pub line2: Option<String>,
+    /// Town.
+    #[validate(length(max = 100))]
+    #[schema(example = "Innsbruck")]
+    pub city: Option<String>,
+    /// State, province, canton or county.
+    #[validate(length(max = 100))]
+    pub region: Option<String>,
+    /// Postal code as the country writes it.
+    #[validate(length(max = 20))]
+    #[schema(example = "6020")]
+    pub postal_code: Option<String>,
+    /// ISO 3166-1 alpha-2.
+    #[validate(custom(function = "valid::country"))]
+    #[schema(example = "AT")]
+    pub country: Option<String>,
+}
+
+/// How a customer first found the company.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Validate, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Acquisition {
+    /// `utm_source` of the first visit.
+    #[validate(length(max = 200))]
+    #[schema(example = "newsletter")]
+    pub utm_source: Option<String>,
+    /// `utm_medium` of the first visit.
+    #[validate(length(max = 200))]
+    #[schema(example = "email")]
+    pub utm_medium: Option<String>,
+    /// `utm_campaign` of the first visit.
+    #[validate(length(max = 200))]
+    #[schema(example = "spring_2026")]
+    pub utm_campaign: Option<String>,
+    /// The page that linked here.
+    #[validate(length(max = 2000))]
+    pub referrer: Option<String>,
+    /// The first page that was seen.
+    #[validate(length(max = 2000))]
+    pub landing_page: Option<String>,
+}
+
+/// What a customer would like to hear about, where and in which language.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Validate, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Preferences {
+    /// Preferred channel types, best first.
+    #[serde(default)]
+    #[validate(length(max = 20))]
+    #[schema(example = json!(["email"]))]
+    pub channels: Vec<String>,
+    /// Topics of interest.
+    #[serde(default)]
+    #[validate(length(max = 100))]
+    #[schema(example = json!(["climbing"]))]
+    pub topics: Vec<String>,
+    /// Language of messages, BCP 47.
+    #[validate(custom(function = "valid::locale"))]
+    #[schema(example = "de")]
+    pub language: Option<String>,
+}
+
+/// A customer or prospect: a person the company has a relationship with.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Customer {
+    #[serde(flatten)]
+    pub fields: CustomerFields,
+    /// Figures over what the customer did.
+    pub stats: CustomerStats,
+}
+
+/// The stored fields of a customer.
+#[derive(Debug, Clone, Queryable, Selectable, Serialize, ToSchema)]
+#[diesel(table_name = customers)]
+pub struct CustomerFields {
+    /// Unique id, a UUIDv7.
+    pub id: Uuid,
+    /// Ids in outside systems, at most one per system.
+    #[schema(value_type = Vec<ExternalId>)]
+    pub external_ids: RawJson,
+    /// Given name.
+    #[schema(example = "Ada")]
+    pub first_name: Option<String>,
+    /// Family name.
+    #[schema(example = "Lindqvist")]
+    pub last_name: Option<String>,
+    /// The name to show, where it is not first and last name.
+    pub display_name: Option<String>,
+    /// Primary email address, in lower case; further ones are identities.
+    #[schema(example = "ada@shop.example.com")]
+    pub email: Option<String>,
+    /// Primary phone number in E.164; further ones are identities.
+    #[schema(example = "+436641234567")]
+    pub phone: Option<String>,
+    /// Form of address or job title.
+    pub title: Option<String>,
+    /// Day of birth.
+    pub birth_date: Option<NaiveDate>,
+    /// Gender, in the company's own words.
+    pub gender: Option<String>,
+    /// Language and region, BCP 47.
+    #[schema(example = "de-AT")]
+    pub locale: Option<String>,
+    /// IANA time zone.
+    #[schema(example = "Europe/Vienna")]
+    pub timezone: Option<String>,
+    /// Preferred currency, ISO 4217.
+    #[schema(example = "EUR")]
+    pub currency: Option<String>,
+    /// Postal addresses.
+    #[schema(value_type = Vec<Address>)]
+    pub addresses: RawJson,
+    /// How far the customer has come.
+    pub lifecycle_stage: LifecycleStage,
+    /// Whether the customer is in use.
+    pub status: CustomerStatus,
+    /// The user who looks after this customer.
+    pub owner_id: Option<Uuid>,
+    /// Where the record came from.
+    #[schema(example = "shop")]
+    pub source: Option<String>,
+    /// How the customer first found the company.
+    #[schema(value_type = Option<Acquisition>)]
+    pub acquisition: Option<RawJson>,
+    /// What the customer would like to hear about.
+    #[schema(value_type = Option<Preferences>)]
+    pub preferences: Option<RawJson>,
+    /// Lead score.
+    pub score: Option<i32>,
+    /// The customer that this one was merged into.
+    pub merged_into_id: Option<Uuid>,
+    /// Free fields; typed where an attribute definition says so.
+    #[schema(value_type = Attributes)]
+    pub attributes: RawJson,
+    /// Free labels.
+    #[schema(example = json!(["club"]))]
+    pub tags: Vec<String>,
+    /// Rises by one with every change; the `ETag`.
+    pub version: i64,
+    /// When the record was made.
+    pub created_at: DateTime<Utc>,
+    /// When it was last changed.
+    pub updated_at: DateTime<Utc>,
+    /// When it was deleted; null while it is not.
+    pub deleted_at: Option<DateTime<Utc>>,
+}
+
+/// Figures over what a customer did; they follow from touchpoints and orders.
+#[derive(Debug, Clone, Default, Serialize, ToSchema)]
+pub struct CustomerStats {
+    /// Touchpoints in either direction, without the log's own entries.
+    pub touchpoints_count: i64,
+    /// Orders placed and not cancelled.
+    pub orders_count: i64,
+    /// Paid less refunded, in the workspace's currency.
+    pub total_spent: Option<Money>,
+    /// `total_spent` by `orders_count`.
+    pub average_order_value: Option<Money>,
+    /// First order.
+    pub first_order_at: Option<DateTime<Utc>>,
+    /// Latest order.
+    pub last_order_at: Option<DateTime<Utc>>,
+    /// First inbound touchpoint.
+    pub first_seen_at: Option<DateTime<Utc>>,
+    /// Latest inbound touchpoint.
+    pub last_seen_at: Option<DateTime<Utc>>,
+    /// Latest outbound touchpoint.
+    pub last_contacted_at: Option<DateTime<Utc>>,
+}
+
+/// The stored figures.
+#[derive(Debug, Clone, Queryable, Selectable)]
+#[diesel(table_name = customer_stats)]
+pub struct StatsRow {
+    touchpoints_count: i64,
+    orders_count: i64,
+    first_order_at: Option<DateTime<Utc>>,
+    last_order_at: Option<DateTime<Utc>>,
+    first_seen_at: Option<DateTime<Utc>>,
+    last_seen_at: Option<DateTime<Utc>>,
+    last_contacted_at: Option<DateTime<Utc>>,
+}
+
+impl From<(CustomerFields, Option<StatsRow>)> for Customer {
+    fn from((fields, row): (CustomerFields, Option<StatsRow>)) -> Self {
+        let stats = row.map_or_else(CustomerStats::default, |row| CustomerStats {
+            touchpoints_count: row.touchpoints_count,
+            orders_count: row.orders_count,
+            total_spent: None,
+            average_order_value: None,
+            first_order_at: row.first_order_at,
+            last_order_at: row.last_order_at,
+            first_seen_at: row.first_seen_at,
+            last_seen_at: row.last_seen_at,
+            last_contacted_at: row.last_contacted_at,
+        });
+        Self { fields, stats }
+    }
+}
+
+impl Versioned for Customer {
+    const COLLECTION: &'static str = "/v1/customers";
+
+    fn id(&self) -> Uuid {
+        self.fields.id
+    }
+
+    fn version(&self) -> i64 {
+        self.fields.version
+    }
+}
+
+/// A customer to be created.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, Validate, Insertable, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+#[diesel(table_name = customers, treat_none_as_default_value = false)]
+pub struct NewCustomer {
+    /// Ids in outside systems, at most one per system.
+    #[validate(length(max = 50), nested)]
+    #[schema(value_type = Vec<ExternalId>)]
+    pub external_ids: Jsonb<Vec<ExternalId>>,
+    /// Given name.
+    #[validate(length(max = 200))]
+    #[schema(example = "Ada")]
+    pub first_name: Option<String>,
+    /// Family name.
+    #[validate(length(max = 200))]
+    #[schema(example = "Lindqvist")]
+    pub last_name: Option<String>,
+    /// The name to show, where it is not first and last name.
+    #[validate(length(max = 400))]
+    pub display_name: Option<String>,
+    /// Primary email address.
+    #[validate(custom(function = "valid::email"))]
+    #[schema(example = "ada@shop.example.com")]
+    #[diesel(skip_insertion)]
+    pub email: Option<String>,
+    /// Primary phone number, with country code.
+    #[validate(custom(function = "valid::phone"))]
+    #[schema(example = "+436641234567")]
+    #[diesel(skip_insertion)]
+    pub phone: Option<String>,
+    /// Form of address or job title.
+    #[validate(length(max = 100))]
+    pub title: Option<String>,
+    /// Day of birth.
+    #[validate(custom(function = "valid::date"))]
+    pub birth_date: Option<NaiveDate>,
+    /// Gender, in the company's own words.
+    #[validate(length(max = 50))]
+    pub gender: Option<String>,
+    /// Language and region, BCP 47.
+    #[validate(custom(function = "valid::locale"))]
+    #[schema(example = "de-AT")]
+    pub locale: Option<String>,
+    /// IANA time zone.
+    #[validate(custom(function = "valid::timezone"))]
+    #[schema(example = "Europe/Vienna")]
+    pub timezone: Option<String>,
+    /// Preferred currency, ISO 4217.
+    #[validate(custom(function = "valid::currency"))]
+    #[schema(example = "EUR")]
+    pub currency: Option<String>,
+    /// Postal addresses.
+    #[validate(length(max = 20), nested)]
+    #[schema(value_type = Vec<Address>)]
+    pub addresses: Jsonb<Vec<Address>>,
+    /// How far the customer has come; `lead` unless said otherwise.
+    #[diesel(skip_insertion)]
+    pub lifecycle_stage: Option<LifecycleStage>,
+    /// Whether the customer is in use; `active` unless said otherwise.
+    #[diesel(skip_insertion)]
+    pub status: Option<SettableStatus>,
+    /// The user who looks after this customer.
+    pub owner_id: Option<Uuid>,
+    /// Where the record came from.
+    #[validate(length(max = 100))]
+    #[schema(example = "shop")]
+    pub source: Option<String>,
+    /// How the customer first found the company.
+    #[validate(nested)]
+    #[schema(value_type = Option<Acquisition>)]
+    pub acquisition: Option<Jsonb<Acquisition>>,
+    /// What the customer would like to hear about.
+    #[validate(nested)]
+    #[schema(value_type = Option<Preferences>)]
+    pub preferences: Option<Jsonb<Preferences>>,
+    /// Lead score.
+    pub score: Option<i32>,
+    /// Free fields; typed where an attribute definition says so.
+    #[validate(custom(function = "crate::attributes::valid"))]
+    #[schema(value_type = Attributes)]
+    pub attributes: Jsonb<Attributes>,
+    /// Free labels.
+    #[validate(length(max = 100), custom(function = "crate::values::valid::tags"))]
+    #[schema(example = json!(["club"]))]
+    pub tags: Vec<String>,
+    /// Further identities: other addresses, logins, browser ids.
+    #[validate(length(max = 50), nested)]
+    #[diesel(skip_insertion)]
+    pub identities: Vec<NewIdentity>,
+}
+
+/// Changes to a customer: absent fields are left alone, null clears, arrays replace, `attributes`
+/// merge.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, Validate, AsChangeset, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[diesel(table_name = customers)]
+pub struct CustomerPatch {
+    /// Ids in outside systems; replaces all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[validate(length(max = 50), nested)]
+    #[schema(value_type = Option<Vec<ExternalId>>)]
+    pub external_ids: Option<Jsonb<Vec<ExternalId>>>,
+    /// Given name.
+    #[serde(default, with = "double_option", skip_serializing_if = "Option::is_none")]
+    #[validate(length(max = 200))]
+    #[schema(example = "Ada")]
+    pub first_name: Option<Option<String>>,
+    /// Family name.
+    #[serde(default, with = "double_option", skip_serializing_if = "Option::is_none")]
+    #[validate(length(max = 200))]
+    #[schema(example = "Lindqvist")]
+    pub last_name: Option<Option<String>>,
+    /// The name to show, where it is not first and last name.
+    #[serde(default, with = "double_option", skip_serializing_if = "Option::is_none")]
+    #[validate(length(max = 400))]
+    pub display_name: Option<Option<String>>,
+    /// Primary email address; the former one is given up.
+    #[serde(default, with = "double_option", skip_serializing_if = "Option::is_none")]
+    #[validate(custom(function = "valid::email"))]
+    #[schema(example = "ada@shop.example.com")]
+    #[diesel(skip_update)]
+    pub email: Option<Option<String>>,
+    /// Primary phone number, with country code; the former one is given up.
+    #[serde(default, with = "double_option", skip_serializing_if = "Option::is_none")]
+    #[validate(custom(function = "valid::phone"))]
+    #[schema(example = "+436641234567")]
+    #[diesel(skip_update)]
+    pub phone: Option<Option<String>>,
+    /// Form of address or job title.
+    #[serde(default, with = "double_option", skip_serializing_if = "Option::is_none")]
+    #[validate(length(max = 100))]
+    pub title: Option<Option<String>>,
+    /// Day of birth.
+    #[serde(default, with = "double_option", skip_serializing_if = "Option::is_none")]
+    #[validate(custom(function = "valid::date"))]
+    pub birth_date: Option<Option<NaiveDate>>,
+    /// Gender, in the company's own words.
+    #[serde(default, with = "double_option", skip_serializing_if = "Option::is_none")]
+    #[validate(length(max = 50))]
+    pub gender: Option<Option<String>>,
+    /// Language and region, BCP 47.
+    #[serde(default, with = "double_option", skip_serializing_if = "Option::is_none")]
+    #[validate(custom(function = "valid::locale"))]
+    #[schema(example = "de-AT")]
+    pub locale: Option<Option<String>>,
+    /// IANA time zone.
+    #[serde(default, with = "double_option", skip_serializing_if = "Option::is_none")]
+    #[validate(custom(function = "valid::timezone"))]
+    #[schema(example = "Europe/Vienna")]
+    pub timezone: Option<Option<String>>,
+    /// Preferred currency, ISO 4217.
+    #[serde(default, with = "double_option", skip_serializing_if = "Option::is_none")]
+    #[validate(custom(function = "valid::currency"))]
+    #[schema(example = "EUR")]
+    pub currency: Option<Option<String>>,
+    /// Postal addresses; replaces all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[validate(length(max = 20), nested)]
+    #[schema(value_type = Option<Vec<Address>>)]
+    pub addresses: Option<Jsonb<Vec<Address>>>,
+    /// How far the customer has come; a manual move, any way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lifecycle_stage: Option<LifecycleStage>,
+    /// Whether the customer is in use.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<SettableStatus>,
+    /// The user who looks after this customer.
+    #[serde(default, with = "double_option", skip_serializing_if = "Option::is_none")]
+    pub owner_id: Option<Option<Uuid>>,
+    /// Where the record came from.
+    #[serde(default, with = "double_option", skip_serializing_if = "Option::is_none")]
+    #[validate(length(max = 100))]
+    #[schema(example = "shop")]
+    pub source: Option<Option<String>>,
+    /// How the customer first found the company.
+    #[serde(default, with = "double_option", skip_serializing_if = "Option::is_none")]
+    #[validate(nested)]
+    #[schema(value_type = Option<Acquisition>)]
+    pub acquisition: Option<Option<Jsonb<Acquisition>>>,
+    /// What the customer would like to hear about.
+    #[serde(default, with = "double_option", skip_serializing_if = "Option::is_none")]
+    #[validate(nested)]
+    #[schema(value_type = Option<Preferences>)]
+    pub preferences: Option<Option<Jsonb<Preferences>>>,
+    /// Lead score.
+    #[serde(default, with = "double_option", skip_serializing_if = "Option::is_none")]
+    pub score: Option<Option<i32>>,
+    /// Free fields; the keys given are set, null removes a key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[validate(custom(function = "crate::attributes::valid"))]
+    #[schema(value_type = Option<Attributes>)]
+    #[diesel(skip_update)]
+    pub attributes: Option<Jsonb<Attributes>>,
+    /// Free labels; replaces all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[validate(length(max = 100), custom(function = "crate::values::valid::tags"))]
+    #[schema(example = json!(["club"]))]
+    pub tags: Option<Vec<String>>,
+}
+
+impl CustomerPatch {
+    /// The same fields for a customer that does not exist yet.
+    pub fn into_new(self) -> crate::error::Result<NewCustomer> {
+        let broken = |error: serde_json::Error| crate::error::Error::internal(error.to_string());
+        let mut fields = serde_json::to_value(&self).map_err(broken)?;
+        if let Value::Object(map) = &mut fields {
+            map.retain(|_, value| !value.is_null());
+        }
+        serde_json::from_value(fields).map_err(broken)
+    }
+}

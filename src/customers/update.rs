@@ -1,0 +1,191 @@
+//! Changing a customer: a merge patch, its identities and its place in the log, in one transaction.
+
+use diesel::prelude::*;
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+use super::identities::{self, IdentityType, Mark};
+use super::types::{Customer, CustomerFields, CustomerPatch};
+use super::{customer_change, of};
+use crate::attributes::{self, AttributeResource, Attributes, Definitions};
+use crate::db::json::Jsonb;
+use crate::db::{Conn, Tx};
+use crate::error::{Error, Result};
+use crate::external_ids::ExternalId;
+use crate::http::IfMatch;
+use crate::journal::{differences, record};
+use crate::schema::customers;
+use crate::values::text::search_key;
+
+impl CustomerPatch {
+    /// Applies the patch to a customer that is not deleted.
+    pub fn apply(&self, tx: &mut Tx, id: Uuid, if_match: IfMatch) -> Result<Customer> {
+        let before = Customer::lock(tx, id)?;
+        if_match.check(before.version)?;
+        let definitions = Definitions::load(tx, AttributeResource::Customer)?;
+        let attributes = self.merged_attributes(&before, &definitions)?;
+        self.check_owner(tx)?;
+        self.change_identities(tx, id)?;
+        if self.attributes.is_some() {
+            definitions.claim(tx, id, &attributes)?;
+        }
+        let after = self.store(tx, id, &attributes, &definitions)?;
+        self.note(tx, &before, &after)?;
+        Customer::find(tx, id)
+    }
+
+    fn merged_attributes(&self, before: &CustomerFields, known: &Definitions) -> Result<Attributes> {
+        let mut attributes: Map<String, Value> = before.attributes.parse()?;
+        if let Some(Jsonb(Attributes(patch))) = &self.attributes {
+            attributes::merge(&mut attributes, patch);
+            let merged = Attributes(attributes);
+            known.check(&merged)?;
+            crate::attributes::check_size(&merged)?;
+            return Ok(merged);
+        }
+        Ok(Attributes(attributes))
+    }
+
+    fn check_owner(&self, tx: &mut Tx) -> Result<()> {
+        match self.owner_id {
+            Some(Some(owner)) if !crate::users::exists(tx, owner)? => Err(super::unknown_owner()),
+            _ => Ok(()),
+        }
+    }
+
+    fn change_identities(&self, tx: &mut Tx, id: Uuid) -> Result<()> {
+        for (change, kind) in [(&self.email, IdentityType::Email), (&self.phone, IdentityType::Phone)] {
+            if let Some(value) = change {
+                replace_primary(tx, id, kind, value.as_deref())?;
+            }
+        }
+        if let Some(Jsonb(references)) = &self.external_ids {
+            crate::external_ids::check_sources(references)?;
+            replace_external(tx, id, references)?;
+        }
+        Ok(())
+    }
+
+    fn store(
+        &self,
+        tx: &mut Tx,
+        id: Uuid,
+        attributes: &Attributes,
+        definitions: &Definitions,
+    ) -> Result<CustomerFields> {
+        use customers as c;
+        let primaries = Primaries::load(tx, id)?;
+        let stored: CustomerFields = diesel::update(of(tx.workspace).filter(c::id.eq(id)))
+            .set((
+                self,
+                c::email.eq(&primaries.email),
+                c::phone.eq(&primaries.phone),
+                c::attributes.eq(Jsonb(attributes.clone())),
+                c::version.eq(c::version + 1),
+                c::updated_at.eq(tx.now),
+            ))
+            .returning(CustomerFields::as_returning())
+            .get_result(tx.pg)?;
+        diesel::update(of(tx.workspace).filter(c::id.eq(id)))
+            .set(c::search_key.eq(fields_search_key(&stored, attributes, definitions)?))
+            .execute(tx.pg)?;
+        Ok(stored)
+    }
+
+    fn note(&self, tx: &mut Tx, before: &CustomerFields, after: &CustomerFields) -> Result<()> {
+        let changes = differences(&to_json(before)?, &to_json(after)?);
+        record(tx, &customer_change("customer.updated", after.id, json!({ "changes": changes })))?;
+        if before.lifecycle_stage != after.lifecycle_stage {
+            let properties = json!({
+                "from": before.lifecycle_stage, "to": after.lifecycle_stage, "cause": "manual",
+            });
+            record(tx, &customer_change("customer.lifecycle_stage_changed", after.id, properties))?;
+        }
+        Ok(())
+    }
+}
+
+pub(super) fn to_json(fields: &CustomerFields) -> Result<Value> {
+    serde_json::to_value(fields).map_err(|error| Error::internal(error.to_string()))
+}
+
+fn fields_search_key(
+    fields: &CustomerFields,
+    attributes: &Attributes,
+    definitions: &Definitions,
+) -> Result<String> {
+    let references: Vec<ExternalId> = fields.external_ids.parse()?;
+    let mut parts: Vec<&str> =
+        [&fields.first_name, &fields.last_name, &fields.display_name, &fields.email, &fields.phone]
+            .into_iter()
+            .filter_map(|part| part.as_deref())
+            .collect();
+    parts.extend(references.iter().map(|reference| reference.id.as_str()));
+    let searchable = definitions.search_text(attributes);
+    parts.push(&searchable);
+    Ok(search_key(parts.join(" ").trim_end()))
+}
+
+fn replace_primary(tx: &mut Tx, id: Uuid, kind: IdentityType, value: Option<&str>) -> Result<()> {
+    let pointer = format!("#/{kind}");
+    let mark = match value {
+        None => None,
+        Some(value) => Some(Mark::parse(kind, None, value).map_err(|fault| {
+            Error::invalid(vec![crate::error::FieldError { pointer: Some(pointer), ..fault }])
+        })?),
+    };
+    identities::give_up_primary(tx, id, kind, mark.as_ref())?;
+    match mark {
+        Some(mark) => identities::claim(tx, id, &[mark.primary()]),
+        None => Ok(()),
+    }
+}
+
+fn replace_external(tx: &mut Tx, id: Uuid, references: &[ExternalId]) -> Result<()> {
+    let marks: Vec<Mark> = references.iter().map(Mark::external).collect();
+    identities::keep_only(tx, id, IdentityType::External, &marks)?;
+    identities::claim(tx, id, &marks)
+}
+
+/// The primary email and phone of a customer, which its row mirrors.
+struct Primaries {
+    email: Option<String>,
+    phone: Option<String>,
+}
+
+impl Primaries {
+    fn load(conn: &mut Conn, id: Uuid) -> Result<Self> {
+        let all = identities::of_customer(conn, id)?;
+        let find = |kind| {
+            let mut matching = all.iter().filter(|identity| identity.r#type == kind);
+            matching.find(|identity| identity.is_primary).map(|identity| identity.value_norm.clone())
+        };
+        Ok(Self { email: find(IdentityType::Email), phone: find(IdentityType::Phone) })
+    }
+}
+
+/// Brings the mirrored email, phone and outside ids of a customer in line with its identities.
+pub fn mirror(tx: &mut Tx, id: Uuid) -> Result<()> {
+    use customers as c;
+    let all = identities::of_customer(tx, id)?;
+    let primaries = Primaries::load(tx, id)?;
+    let references: Vec<ExternalId> = all
+        .into_iter()
+        .filter(|identity| identity.r#type == IdentityType::External)
+        .map(|identity| ExternalId {
+            source: identity.source.unwrap_or_default(),
+            id: identity.value,
+        })
+        .collect();
+    diesel::update(of(tx.workspace).filter(c::id.eq(id)))
+        .set((
+            c::email.eq(&primaries.email),
+            c::phone.eq(&primaries.phone),
+            c::external_ids.eq(Jsonb(references)),
+            c::version.eq(c::version + 1),
+            c::updated_at.eq(tx.now),
+        ))
+        .execute(tx.pg)?;
+    Ok(())
+}
+

@@ -1,0 +1,53 @@
+//! What each database role may do: the owner migrates, `ecrm_app` serves, `ecrm_readonly` looks.
+
+use diesel::connection::SimpleConnection;
+use diesel::pg::PgConnection;
+use diesel::sql_types::{Bool, Text};
+use diesel::{QueryableByName, RunQueryDsl};
+
+use crate::error::Result;
+
+/// Tables whose rows are never changed or deleted by the service: the database itself refuses.
+pub const APPEND_ONLY: &[&str] = &[];
+
+const GRANTS: &str = "
+    grant usage on schema public to ecrm_app, ecrm_readonly;
+    grant select, insert, update, delete on all tables in schema public to ecrm_app;
+    revoke all on __diesel_schema_migrations from ecrm_app;
+    grant select on __diesel_schema_migrations to ecrm_app;
+    grant select on all tables in schema public to ecrm_readonly;
+    revoke select on users, api_keys, refresh_tokens, workspaces, channels from ecrm_readonly;
+";
+
+/// Grants the runtime roles their rights where those roles exist; safe to repeat.
+pub fn apply(pg: &mut PgConnection) -> Result<()> {
+    if role_exists(pg, "ecrm_app")? && role_exists(pg, "ecrm_readonly")? {
+        pg.batch_execute(GRANTS)?;
+        for table in APPEND_ONLY {
+            pg.batch_execute(&format!("revoke update, delete on {table} from ecrm_app"))?;
+        }
+    }
+    Ok(())
+}
+
+#[derive(QueryableByName)]
+struct Answer {
+    #[diesel(sql_type = Bool)]
+    yes: bool,
+}
+
+fn role_exists(pg: &mut PgConnection, role: &str) -> Result<bool> {
+    let asked = diesel::sql_query("select exists (select from pg_roles where rolname = $1) as yes");
+    Ok(asked.bind::<Text, _>(role).get_result::<Answer>(pg)?.yes)
+}
+
+/// Whether the connected role could change the schema: more than the service needs.
+pub fn is_overprivileged(pg: &mut PgConnection) -> Result<bool> {
+    let asked = diesel::sql_query(
+        "select coalesce(bool_or(rolsuper or rolbypassrls), false)
+             or exists (select from pg_tables where schemaname = 'public' and tableowner = current_user)
+             as yes
+           from pg_roles where rolname = current_user",
+    );
+    Ok(asked.get_result::<Answer>(pg)?.yes)
+}

@@ -1,0 +1,311 @@
+//! The one road to the database: a [`Conn`] for reads and a [`Tx`] for writes, both bound to one
+//! workspace.
+
+pub mod constraints;
+pub mod embedded;
+mod error_map;
+pub mod grants;
+pub mod id;
+pub mod json;
+pub mod keyset;
+pub mod migrate;
+pub mod pool;
+mod workspace_id;
+
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, SubsecRound, Utc};
+use diesel::connection::SimpleConnection;
+use diesel::pg::PgConnection;
+use diesel::{Connection, RunQueryDsl};
+use uuid::Uuid;
+
+pub use workspace_id::WorkspaceId;
+
+use crate::config::{Config, Pooler};
+use crate::error::{Error, Result};
+use crate::metrics::Metrics;
+use pool::Pool;
+
+/// How often a transaction is run again after a serialization failure or a deadlock.
+const ATTEMPTS: u32 = 4;
+
+/// The pools of one process. Private to the kernel: handlers reach it through a `Grant`.
+#[derive(Clone)]
+pub struct Db {
+    primary: Pool,
+    replica: Pool,
+    pooler: Pooler,
+    tripwire: bool,
+    metrics: Arc<Metrics>,
+}
+
+/// Which server may answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Server {
+    Primary,
+    /// The read replica where one is configured: lists, searches, exports.
+    Replica,
+}
+
+/// In whose name, and for which workspace, statements run.
+#[derive(Debug, Clone)]
+pub struct Session {
+    /// The workspace of the data: the live one or its test twin.
+    pub workspace: WorkspaceId,
+    /// The live workspace, which holds users, keys and settings for both.
+    pub home: WorkspaceId,
+    pub livemode: bool,
+    pub actor: Actor,
+    pub request_id: String,
+}
+
+/// Who did something.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Actor {
+    pub kind: ActorKind,
+    pub id: Option<Uuid>,
+}
+
+crate::text_enum! {
+    /// What kind of somebody (or something) acted.
+    pub enum ActorKind {
+        Customer = "customer",
+        User = "user",
+        System = "system",
+        Integration = "integration",
+    }
+}
+
+impl Actor {
+    pub const SYSTEM: Self = Self { kind: ActorKind::System, id: None };
+}
+
+/// A connection bound to a workspace; every statement stands alone.
+pub struct Conn<'c> {
+    pub pg: &'c mut PgConnection,
+    pub workspace: WorkspaceId,
+    pub home: WorkspaceId,
+    pub livemode: bool,
+    /// The one clock value of this request, to the microsecond as Postgres keeps it.
+    pub now: DateTime<Utc>,
+}
+
+/// A transaction bound to a workspace: commits when the closure it was given to returns `Ok`.
+///
+/// Never drop a `QueryResult` in here: Postgres turns the commit after a failed statement into a
+/// silent rollback.
+pub struct Tx<'c> {
+    conn: Conn<'c>,
+    pub session: &'c Session,
+    sequence: u16,
+}
+
+impl<'c> Deref for Tx<'c> {
+    type Target = Conn<'c>;
+
+    fn deref(&self) -> &Conn<'c> {
+        &self.conn
+    }
+}
+
+impl<'c> DerefMut for Tx<'c> {
+    fn deref_mut(&mut self) -> &mut Conn<'c> {
+        &mut self.conn
+    }
+}
+
+impl Tx<'_> {
+    /// A new id for now, in the order in which this transaction asked for them.
+    pub fn new_id(&mut self) -> Uuid {
+        self.new_id_at(self.now)
+    }
+
+    /// A new id for something that happened at `at`.
+    pub fn new_id_at(&mut self, at: DateTime<Utc>) -> Uuid {
+        self.sequence = self.sequence.wrapping_add(1);
+        id::at(at, self.sequence)
+    }
+
+    /// Runs `work` in a savepoint: an error undoes what `work` did and nothing else.
+    pub fn savepoint<T>(&mut self, work: impl FnOnce(&mut Tx<'_>) -> Result<T>) -> Result<T> {
+        let Conn { workspace, home, livemode, now, .. } = self.conn;
+        let (session, sequence) = (self.session, self.sequence);
+        let (done, sequence) = self.conn.pg.transaction::<_, Error, _>(|pg| {
+            let conn = Conn { pg, workspace, home, livemode, now };
+            let mut inner = Tx { conn, session, sequence };
+            let done = work(&mut inner)?;
+            Ok((done, inner.sequence))
+        })?;
+        self.sequence = sequence;
+        Ok(done)
+    }
+}
+
+/// What a transaction leaves behind.
+pub enum Outcome<T> {
+    Commit(T),
+    /// A dry run: the effect is shown, then undone.
+    Rollback(T),
+}
+
+enum Abort<T> {
+    Error(Error),
+    DryRun(T),
+}
+
+impl<T> From<diesel::result::Error> for Abort<T> {
+    fn from(error: diesel::result::Error) -> Self {
+        Self::Error(error.into())
+    }
+}
+
+impl Db {
+    /// Pools for the configured servers; connects only when first used.
+    pub fn new(config: &Config, primary: &str, replica: Option<&str>, metrics: Arc<Metrics>) -> Self {
+        let build = |url| pool::build(url, config.pooler, config.pool_size);
+        let primary = build(primary);
+        let replica = replica.map_or_else(|| primary.clone(), build);
+        Self { primary, replica, pooler: config.pooler, tripwire: config.tripwire, metrics }
+    }
+
+    fn on<T>(
+        &self,
+        server: Server,
+        scope: Option<&Session>,
+        work: impl FnOnce(&mut PgConnection) -> Result<T>,
+    ) -> Result<T> {
+        let pool = match server {
+            Server::Primary => &self.primary,
+            Server::Replica => &self.replica,
+        };
+        let asked_at = Instant::now();
+        let mut pooled = pool.get().map_err(|error| Error::unavailable(error.to_string()))?;
+        self.metrics.pool_wait(asked_at.elapsed());
+        pooled.run(|pg| {
+            self.arm_tripwire(pg, scope)?;
+            work(pg)
+        })
+    }
+
+    /// Statements for one workspace, each on its own. Blocks.
+    pub fn read<T>(
+        &self,
+        server: Server,
+        session: &Session,
+        work: &dyn Fn(&mut Conn) -> Result<T>,
+    ) -> Result<T> {
+        let once = || {
+            self.on(server, Some(session), |pg| {
+                work(&mut Conn {
+                    pg,
+                    workspace: session.workspace,
+                    home: session.home,
+                    livemode: session.livemode,
+                    now: now(),
+                })
+            })
+        };
+        match once() {
+            // A read can be asked again: the connection had died in the pool.
+            Err(Error::Unavailable { connection_lost: true, .. }) => once(),
+            done => done,
+        }
+    }
+
+    /// One transaction for one workspace, run again on deadlock or serialization failure. Blocks.
+    pub fn write<T>(
+        &self,
+        session: &Session,
+        work: &dyn Fn(&mut Tx) -> Result<Outcome<T>>,
+    ) -> Result<T> {
+        for attempt in 1.. {
+            match self.write_once(session, work) {
+                Err(Error::Retry(_)) if attempt < ATTEMPTS => back_off(attempt),
+                done => return done,
+            }
+        }
+        unreachable!("BUG: the last attempt returns")
+    }
+
+    fn write_once<T>(
+        &self,
+        session: &Session,
+        work: &dyn Fn(&mut Tx) -> Result<Outcome<T>>,
+    ) -> Result<T> {
+        self.on(Server::Primary, Some(session), |pg| {
+            let done = pg.transaction::<T, Abort<T>, _>(|pg| {
+                self.limit_pooled_transaction(pg)?;
+                let conn = Conn {
+                    pg,
+                    workspace: session.workspace,
+                    home: session.home,
+                    livemode: session.livemode,
+                    now: now(),
+                };
+                match work(&mut Tx { conn, session, sequence: 0 }) {
+                    Ok(Outcome::Commit(value)) => Ok(value),
+                    Ok(Outcome::Rollback(value)) => Err(Abort::DryRun(value)),
+                    Err(error) => Err(Abort::Error(error)),
+                }
+            });
+            match done {
+                Ok(value) | Err(Abort::DryRun(value)) => Ok(value),
+                Err(Abort::Error(error)) => Err(error),
+            }
+        })
+    }
+
+    /// Statements that belong to no workspace yet: directory look-ups, job discovery, health.
+    /// Blocks. Only the kernel, sign-in, workspace creation and the worker use it.
+    pub fn system<T>(&self, work: impl FnOnce(&mut PgConnection) -> Result<T>) -> Result<T> {
+        self.on(Server::Primary, None, work)
+    }
+
+    /// The same as [`Db::system`] in one transaction.
+    pub fn system_write<T>(
+        &self,
+        work: impl Fn(&mut PgConnection) -> Result<T>,
+    ) -> Result<T> {
+        self.system(|pg| pg.transaction(|pg| work(pg)))
+    }
+
+    /// In test suites: tells the database which workspaces this session may touch.
+    fn arm_tripwire(&self, pg: &mut PgConnection, session: Option<&Session>) -> Result<()> {
+        if self.tripwire {
+            let allowed = session.map_or("*".into(), |s| format!("{},{}", s.workspace, s.home));
+            diesel::sql_query("select set_config('ecrm.workspaces', $1, false)")
+                .bind::<diesel::sql_types::Text, _>(allowed)
+                .execute(pg)?;
+        }
+        Ok(())
+    }
+
+    /// Behind a transaction pooler the limits cannot be set per session.
+    fn limit_pooled_transaction(&self, pg: &mut PgConnection) -> diesel::QueryResult<()> {
+        match self.pooler {
+            Pooler::None => Ok(()),
+            Pooler::Transaction => pg.batch_execute(
+                "set local statement_timeout = '5s'; set local lock_timeout = '1s'",
+            ),
+        }
+    }
+
+    /// Open and idle connections per pool, for the metrics.
+    pub fn pool_state(&self) -> [(&'static str, r2d2::State); 2] {
+        [("primary", self.primary.state()), ("replica", self.replica.state())]
+    }
+}
+
+fn now() -> DateTime<Utc> {
+    Utc::now().trunc_subsecs(6)
+}
+
+/// Waits 5 to 40 ms, outside any transaction, so that the same two writers do not meet again.
+fn back_off(attempt: u32) {
+    let jitter = Uuid::new_v4().as_u128() % 5;
+    let millis = 5 * u64::from(attempt) + u64::try_from(jitter).unwrap_or(0);
+    std::thread::sleep(Duration::from_millis(millis));
+}

@@ -1,0 +1,122 @@
+//! What our records are called in other systems: one id per system, each pointing to one record.
+
+use diesel::prelude::*;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use uuid::Uuid;
+use validator::Validate;
+
+use crate::db::{Conn, Tx};
+use crate::error::{Error, Result};
+use crate::schema::external_ids;
+
+/// The id of a record in an outside system.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Validate, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ExternalId {
+    /// The outside system, as the company calls it.
+    #[validate(length(min = 1, max = 100))]
+    #[schema(example = "shopify", min_length = 1, max_length = 100)]
+    pub source: String,
+    /// The record's id there.
+    #[validate(length(min = 1, max = 255))]
+    #[schema(example = "7310211", min_length = 1, max_length = 255)]
+    pub id: String,
+}
+
+/// The resources whose references live in `external_ids`; those of customers are identities.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Owner {
+    Organization,
+    Channel,
+}
+
+impl Owner {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Organization => "organization",
+            Self::Channel => "channel",
+        }
+    }
+}
+
+/// The record that `source` calls `id`.
+pub fn find(conn: &mut Conn, owner: Owner, source: &str, id: &str) -> Result<Option<Uuid>> {
+    Ok(external_ids::table
+        .filter(external_ids::workspace_id.eq(conn.workspace))
+        .filter(external_ids::resource.eq(owner.as_str()))
+        .filter(external_ids::source.eq(source))
+        .filter(external_ids::external_id.eq(id))
+        .select(external_ids::resource_id)
+        .first(conn.pg)
+        .optional()?)
+}
+
+/// The records behind several references, as (source, id, record).
+pub fn find_many(
+    conn: &mut Conn,
+    owner: Owner,
+    references: &[&ExternalId],
+) -> Result<Vec<(String, String, Uuid)>> {
+    if references.is_empty() {
+        return Ok(Vec::new());
+    }
+    let sources: Vec<&str> = references.iter().map(|reference| reference.source.as_str()).collect();
+    let ids: Vec<&str> = references.iter().map(|reference| reference.id.as_str()).collect();
+    Ok(external_ids::table
+        .filter(external_ids::workspace_id.eq(conn.workspace))
+        .filter(external_ids::resource.eq(owner.as_str()))
+        .filter(external_ids::source.eq_any(sources))
+        .filter(external_ids::external_id.eq_any(ids))
+        .select((external_ids::source, external_ids::external_id, external_ids::resource_id))
+        .load(conn.pg)?)
+}
+
+/// Replaces the references of a record; 409 names the record that holds one already.
+pub fn replace(tx: &mut Tx, owner: Owner, record: Uuid, references: &[ExternalId]) -> Result<()> {
+    release(tx, owner, record)?;
+    for (position, reference) in references.iter().enumerate() {
+        let inserted = diesel::insert_into(external_ids::table)
+            .values((
+                external_ids::workspace_id.eq(tx.workspace),
+                external_ids::resource.eq(owner.as_str()),
+                external_ids::source.eq(&reference.source),
+                external_ids::external_id.eq(&reference.id),
+                external_ids::resource_id.eq(record),
+            ))
+            .on_conflict_do_nothing()
+            .execute(tx.pg)?;
+        if inserted == 0 {
+            let holder = find(tx, owner, &reference.source, &reference.id)?;
+            return Err(taken(position, holder));
+        }
+    }
+    Ok(())
+}
+
+/// Gives the references of a record up.
+pub fn release(tx: &mut Tx, owner: Owner, record: Uuid) -> Result<()> {
+    diesel::delete(external_ids::table)
+        .filter(external_ids::workspace_id.eq(tx.workspace))
+        .filter(external_ids::resource.eq(owner.as_str()))
+        .filter(external_ids::resource_id.eq(record))
+        .execute(tx.pg)?;
+    Ok(())
+}
+
+fn taken(position: usize, holder: Option<Uuid>) -> Error {
+    let detail = format!("`external_ids/{position}` belongs to another record");
+    Error::conflict("external_ids_taken", detail, holder)
+}
+
+/// 422 where two references name the same system: which one would an upsert mean?
+pub fn check_sources(references: &[ExternalId]) -> Result<()> {
+    for (position, reference) in references.iter().enumerate() {
+        if references[..position].iter().any(|other| other.source == reference.source) {
+            let pointer = format!("#/external_ids/{position}/source");
+            let detail = "a record has one id per system, this `source` stands here twice";
+            return Err(Error::field(pointer, "duplicate_source", detail));
+        }
+    }
+    Ok(())
+}

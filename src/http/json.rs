@@ -1,0 +1,173 @@
+//! Request bodies: read with a limit and a deadline, parsed strictly, validated before any SQL.
+
+use std::borrow::Cow;
+use std::ops::{Deref, DerefMut};
+
+use actix_web::dev::Payload;
+use actix_web::web::Bytes;
+use actix_web::{FromRequest, HttpRequest};
+use futures_util::future::LocalBoxFuture;
+use serde::de::DeserializeOwned;
+use validator::{Validate, ValidationError, ValidationErrors, ValidationErrorsKind};
+
+use super::idempotency::BodyDigest;
+use crate::app::App;
+use crate::error::{Code, Error, FieldError, Result};
+use crate::values::scan::scan;
+
+/// Bodies above this size are parsed on a blocking thread.
+const PARSE_INLINE_BYTES: usize = 64 * 1024;
+
+/// A JSON body that parsed and passed its validator.
+#[derive(Debug, Clone)]
+pub struct Json<T>(pub T);
+
+/// A JSON Merge Patch (RFC 7396); the same parsing, named so that signatures read well.
+pub type Patch<T> = Json<T>;
+
+impl<T> Deref for Json<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T> DerefMut for Json<T> {
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.0
+    }
+}
+
+impl<T: DeserializeOwned + Validate + Send + 'static> FromRequest for Json<T> {
+    type Error = Error;
+    type Future = LocalBoxFuture<'static, Result<Self>>;
+
+    fn from_request(req: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let (req, mut payload) = (req.clone(), payload.take());
+        Box::pin(async move {
+            let app = App::of(&req);
+            super::body::check_content_type(&req, &["application/merge-patch+json"])?;
+            let (limit, deadline) = (app.config.body_limit_bytes, app.config.body_timeout);
+            let bytes = super::body::read(&mut payload, &req, limit, deadline).await?;
+            BodyDigest::remember(&req, &bytes);
+            if bytes.len() <= PARSE_INLINE_BYTES {
+                return parse(&bytes).map(Json);
+            }
+            let parsed = actix_web::web::block(move || parse(&bytes)).await;
+            parsed.map_err(|error| Error::internal(error.to_string()))?.map(Json)
+        })
+    }
+}
+
+/// Scans, parses and validates one JSON document.
+pub fn parse<T: DeserializeOwned + Validate>(bytes: &Bytes) -> Result<T> {
+    scan(bytes)?;
+    let value: T = parse_unchecked(bytes)?;
+    value.validate().map_err(|errors| Error::invalid(field_errors(&errors)))?;
+    Ok(value)
+}
+
+fn parse_unchecked<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
+    let mut source = serde_json::Deserializer::from_slice(bytes);
+    serde_path_to_error::deserialize(&mut source).map_err(|error| explain(&error))
+}
+
+fn explain(error: &serde_path_to_error::Error<serde_json::Error>) -> Error {
+    let text = error.inner().to_string();
+    if !error.inner().is_data() {
+        return Error::new(Code::INVALID_JSON, format!("the body is not JSON: {text}"));
+    }
+    let text = text.split(" at line ").next().unwrap_or_default();
+    let parent = pointer(error.path());
+    let named = || text.split('`').nth(1).unwrap_or_default().replace('~', "~0").replace('/', "~1");
+    if text.starts_with("unknown field") {
+        // The path may or may not end in the unknown name itself.
+        let name = named();
+        let at = parent.strip_suffix(&format!("/{name}")).unwrap_or(&parent);
+        return Error::field(format!("{at}/{name}"), "unknown_field", text);
+    }
+    if text.starts_with("missing field") {
+        let name = named();
+        return Error::field(format!("{parent}/{name}"), "required", format!("`{name}` is required"));
+    }
+    Error::field(parent, "invalid_type", without_value(text))
+}
+
+/// Serde quotes the value it did not expect; a problem never echoes values.
+fn without_value(text: &str) -> String {
+    match (text.strip_prefix("invalid type: "), text.split_once(", expected ")) {
+        (Some(rest), Some((_, expected))) => {
+            let kind = rest.split([' ', ',']).next().unwrap_or("value");
+            format!("expected {expected}, found {kind}")
+        }
+        (None, Some((_, expected))) => format!("expected {expected}"),
+        _ => text.to_owned(),
+    }
+}
+
+fn pointer(path: &serde_path_to_error::Path) -> String {
+    use serde_path_to_error::Segment;
+    let mut pointer = String::from("#");
+    for segment in path {
+        match segment {
+            Segment::Seq { index } => pointer.push_str(&format!("/{index}")),
+            Segment::Map { key } => {
+                pointer.push('/');
+                pointer.push_str(&key.replace('~', "~0").replace('/', "~1"));
+            }
+            Segment::Enum { .. } | Segment::Unknown => {}
+        }
+    }
+    pointer
+}
+
+/// The validator's findings as field errors; never the values it saw.
+pub fn field_errors(errors: &ValidationErrors) -> Vec<FieldError> {
+    let mut found = Vec::new();
+    collect("#", errors, &mut found);
+    found.sort_by(|a, b| a.pointer.cmp(&b.pointer));
+    found
+}
+
+fn collect(prefix: &str, errors: &ValidationErrors, found: &mut Vec<FieldError>) {
+    for (field, kind) in errors.errors() {
+        let field = field.trim_start_matches("r#");
+        let at = if field == "__all__" { prefix.into() } else { format!("{prefix}/{field}") };
+        match kind {
+            ValidationErrorsKind::Field(list) => {
+                found.extend(list.iter().map(|error| field_error(&at, field, error)));
+            }
+            ValidationErrorsKind::Struct(inner) => collect(&at, inner, found),
+            ValidationErrorsKind::List(items) => {
+                for (index, inner) in items {
+                    collect(&format!("{at}/{index}"), inner, found);
+                }
+            }
+        }
+    }
+}
+
+fn field_error(at: &str, field: &str, error: &ValidationError) -> FieldError {
+    let param = |name: &str| error.params.get(name).map(ToString::to_string);
+    let limits = match (param("min"), param("max"), param("equal")) {
+        (_, _, Some(equal)) => format!("exactly {equal}"),
+        (Some(min), Some(max), _) => format!("from {min} to {max}"),
+        (Some(min), None, _) => format!("at least {min}"),
+        (None, Some(max), _) => format!("at most {max}"),
+        (None, None, _) => String::new(),
+    };
+    let (code, default): (Cow<'static, str>, String) = match error.code.as_ref() {
+        "length" => ("invalid_length".into(), format!("the length of `{field}` must be {limits}")),
+        "range" => ("out_of_range".into(), format!("`{field}` must be {limits}")),
+        "email" => ("invalid_email".into(), format!("`{field}` is not an email address")),
+        "url" => ("invalid_url".into(), format!("`{field}` is not a URL")),
+        _ => (error.code.clone(), format!("`{field}` is not valid")),
+    };
+    let at = match error.params.get("pointer").and_then(|inner| inner.as_str()) {
+        Some(inner) => format!("{at}{inner}"),
+        None => at.to_owned(),
+    };
+    let detail = error.message.as_ref().map_or(default, |message| format!("`{field}`: {message}"));
+    FieldError { pointer: Some(at), parameter: None, code, detail }
+}

@@ -1,0 +1,26 @@
+//! What every endpoint shares: bodies, pages, answers, errors and limits.
+
+pub mod body;
+pub mod boundary;
+pub mod client_ip;
+pub mod conditional;
+pub mod cors;
+pub mod idempotency;
+pub mod json;
+pub mod observe;
+pub mod page;
+pub mod query;
+pub mod rate_limit;
+pub mod reply;
+pub mod request_id;
+pub mod server;
+#[cfg(test)]
+mod testing;
+pub mod unread;
+
+pub use conditional::{IfMatch, IfNoneMatch};
+pub use json::{Json, Patch};
+pub use page::{List, Page};
+pub use query::{AnyOf, Query};
+pub use reply::{Batch, BatchResult, Created, Found, NoContent, Reply, Upserted, Versioned};
+pub use actix_web::web::Path;

@@ -1,0 +1,207 @@
+//! Answers: a handler says *what* it found or made, this module says it in HTTP.
+
+use actix_web::http::{Method, StatusCode, header};
+use actix_web::{HttpRequest, HttpResponse, Responder, body::BoxBody};
+use serde::Serialize;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::error::{Error, Problem, Result};
+
+/// A finished answer, as it is sent and as the idempotency store keeps it.
+#[derive(Debug, Clone)]
+pub struct Reply {
+    pub status: u16,
+    pub content_type: &'static str,
+    /// `ETag`, `Location`, `Link` and the like.
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+}
+
+/// Anything a handler's work may return.
+pub trait IntoReply {
+    fn into_reply(self) -> Result<Reply>;
+}
+
+/// A resource with a version and a place: gives answers their `ETag` and `Location`.
+pub trait Versioned: Serialize {
+    /// Path of the collection, such as `/v1/customers`.
+    const COLLECTION: &'static str;
+    fn id(&self) -> Uuid;
+    fn version(&self) -> i64;
+}
+
+/// 200 with a resource.
+pub struct Found<T>(pub T);
+/// 201 with a new resource.
+pub struct Created<T>(pub T);
+/// 204.
+pub struct NoContent;
+/// 201 or 200, as the upsert made or changed the resource.
+pub struct Upserted<T> {
+    pub resource: T,
+    pub is_new: bool,
+}
+/// 200 with something that has no version: lists, statistics, look-ups.
+pub struct Plain<T>(pub T);
+
+impl Reply {
+    pub fn json(status: StatusCode, value: &impl Serialize) -> Result<Self> {
+        let body = serde_json::to_vec(value)
+            .map_err(|error| Error::internal(format!("answer is not JSON: {error}")))?;
+        Ok(Self { status: status.as_u16(), content_type: "application/json", headers: vec![], body })
+    }
+
+    pub fn with(mut self, name: &str, value: String) -> Self {
+        self.headers.push((name.to_owned(), value));
+        self
+    }
+
+    /// A refusal in the form in which it is stored for replay.
+    pub fn problem(error: &Error, instance: &str, request_id: &str) -> Result<Self> {
+        let rejection = error.rejection();
+        let problem: Problem = rejection.problem(Some(instance), Some(request_id));
+        let mut reply = Self::json(rejection.status_code(), &problem)?;
+        reply.content_type = PROBLEM_JSON;
+        Ok(reply)
+    }
+
+    fn header(&self, name: &str) -> Option<&str> {
+        let mut pairs = self.headers.iter();
+        pairs.find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+    }
+
+    /// Whether the caller holds this very version already (RFC 9110, 13.1.2).
+    fn is_known_to(&self, req: &HttpRequest) -> bool {
+        let is_read = matches!(*req.method(), Method::GET | Method::HEAD);
+        let asked = req.headers().get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok());
+        match (is_read, self.header("ETag"), asked) {
+            (true, Some(tag), Some(asked)) => asked
+                .split(',')
+                .map(|item| item.trim().trim_start_matches("W/"))
+                .any(|item| item == "*" || item == tag),
+            _ => false,
+        }
+    }
+}
+
+pub const PROBLEM_JSON: &str = "application/problem+json";
+
+impl Responder for Reply {
+    type Body = BoxBody;
+
+    fn respond_to(self, req: &HttpRequest) -> HttpResponse<BoxBody> {
+        let is_known = self.status == 200 && self.is_known_to(req);
+        let status = StatusCode::from_u16(if is_known { 304 } else { self.status });
+        let mut response = HttpResponse::build(status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR));
+        for (name, value) in self.headers {
+            response.insert_header((name, value));
+        }
+        if is_known || self.body.is_empty() {
+            return response.finish();
+        }
+        response.content_type(self.content_type).body(self.body)
+    }
+}
+
+impl IntoReply for Reply {
+    fn into_reply(self) -> Result<Reply> {
+        Ok(self)
+    }
+}
+
+fn single<T: Versioned>(status: StatusCode, value: &T) -> Result<Reply> {
+    Ok(Reply::json(status, value)?.with("ETag", format!("\"{}\"", value.version())))
+}
+
+impl<T: Versioned> IntoReply for Found<T> {
+    fn into_reply(self) -> Result<Reply> {
+        single(StatusCode::OK, &self.0)
+    }
+}
+
+impl<T: Versioned> IntoReply for Created<T> {
+    fn into_reply(self) -> Result<Reply> {
+        let location = format!("{}/{}", T::COLLECTION, self.0.id());
+        Ok(single(StatusCode::CREATED, &self.0)?.with("Location", location))
+    }
+}
+
+impl<T: Versioned> IntoReply for Upserted<T> {
+    fn into_reply(self) -> Result<Reply> {
+        match self.is_new {
+            true => Created(self.resource).into_reply(),
+            false => Found(self.resource).into_reply(),
+        }
+    }
+}
+
+impl IntoReply for NoContent {
+    fn into_reply(self) -> Result<Reply> {
+        Ok(Reply { status: 204, content_type: "", headers: vec![], body: vec![] })
+    }
+}
+
+impl<T: Serialize> IntoReply for Plain<T> {
+    fn into_reply(self) -> Result<Reply> {
+        Reply::json(StatusCode::OK, &self.0)
+    }
+}
+
+/// The answer to a batch (207): one result per item, in the order of the request.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Batch {
+    pub results: Vec<BatchResult>,
+    /// How many items were refused.
+    #[schema(example = 0)]
+    pub failed: i32,
+}
+
+/// What became of one item of a batch.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct BatchResult {
+    /// Position of the item in the request, from 0.
+    #[schema(example = 0)]
+    pub index: i32,
+    /// The HTTP status this item would have got alone.
+    #[schema(example = 201)]
+    pub status: i32,
+    /// The resource made, changed or found; null where the item was refused.
+    pub id: Option<Uuid>,
+    /// Why the item was refused; null where it was not.
+    pub error: Option<Problem>,
+}
+
+impl Batch {
+    /// Collects results, given as (status, id) or as the error of the item.
+    pub fn of(results: impl IntoIterator<Item = Result<(u16, Uuid)>>) -> Self {
+        let results: Vec<_> = results
+            .into_iter()
+            .enumerate()
+            .map(|(position, result)| BatchResult::new(position, result))
+            .collect();
+        let refused = results.iter().filter(|result| result.error.is_some()).count();
+        Self { results, failed: i32::try_from(refused).unwrap_or(i32::MAX) }
+    }
+}
+
+impl BatchResult {
+    fn new(position: usize, result: Result<(u16, Uuid)>) -> Self {
+        let index = i32::try_from(position).unwrap_or(i32::MAX);
+        match result {
+            Ok((status, id)) => {
+                Self { index, status: i32::from(status), id: Some(id), error: None }
+            }
+            Err(error) => {
+                let problem = error.rejection().problem(None, None);
+                Self { index, status: i32::from(problem.status), id: None, error: Some(problem) }
+            }
+        }
+    }
+}
+
+impl IntoReply for Batch {
+    fn into_reply(self) -> Result<Reply> {
+        Reply::json(StatusCode::MULTI_STATUS, &self)
+    }
+}

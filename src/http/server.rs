@@ -1,0 +1,87 @@
+//! The HTTP server: layers in order, limits, and a shutdown that loses no request.
+
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use actix_web::dev::{Server, ServerHandle};
+use actix_web::middleware::{Compress, from_fn};
+use actix_web::rt::signal::unix::{SignalKind, signal};
+use actix_web::{HttpServer, web};
+
+use super::cors::Cors;
+use super::{boundary, cors, observe, rate_limit, request_id, unread};
+use crate::app::App;
+
+/// Connections that a worker serves at once; more wait in the listener's queue.
+const CONNECTIONS_PER_WORKER: usize = 10_000;
+
+/// Builds the server on a bound socket; it runs when awaited.
+pub fn build(app: App, socket: TcpListener) -> std::io::Result<Server> {
+    let workers = match app.config.workers {
+        0 => std::thread::available_parallelism().map_or(2, usize::from),
+        workers => workers,
+    };
+    // More blocking threads than connections would only fight over the pool.
+    let pool_size = usize::try_from(app.config.pool_size).unwrap_or(usize::MAX);
+    let blocking = (pool_size / workers).max(1);
+    let shutdown_timeout_s = app.config.shutdown_timeout_s;
+    let origins = app.origins.clone();
+    let cors = web::Data::new(Cors {
+        instance: app.config.cors_origins.clone(),
+        any_workspace: Arc::new(move |origin| origins.contains(origin)),
+    });
+    let metrics = web::Data::from(app.metrics.clone());
+    let state = web::Data::new(app);
+    let server = HttpServer::new(move || {
+        // The last layer registered is the outermost.
+        crate::api::mount(
+            actix_web::App::new()
+                .app_data(state.clone())
+                .app_data(cors.clone())
+                .app_data(metrics.clone())
+                .wrap(from_fn(boundary::admission))
+                .wrap(Compress::default())
+                .wrap(from_fn(rate_limit::announce))
+                .wrap(from_fn(boundary::errors))
+                .wrap(from_fn(cors::apply))
+                .wrap(from_fn(observe::observe))
+                .wrap(from_fn(unread::hang_up))
+                .wrap(from_fn(request_id::identify)),
+        )
+    });
+    Ok(server
+        .workers(workers)
+        .worker_max_blocking_threads(blocking)
+        .max_connections(CONNECTIONS_PER_WORKER)
+        .client_request_timeout(Duration::from_secs(5))
+        .keep_alive(Duration::from_secs(15))
+        .shutdown_timeout(shutdown_timeout_s)
+        .disable_signals()
+        .listen(socket)?
+        .run())
+}
+
+/// Waits for SIGTERM or SIGINT.
+pub async fn wait_for_signal() -> std::io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    std::future::poll_fn(|context| {
+        let is_asked = terminate.poll_recv(context).is_ready();
+        let is_interrupted = interrupt.poll_recv(context).is_ready();
+        if is_asked || is_interrupted { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+    Ok(())
+}
+
+/// After a signal, announces the end through readiness, then lets running requests finish.
+pub async fn stop_on_signal(app: App, server: ServerHandle) -> std::io::Result<()> {
+    wait_for_signal().await?;
+    log::info!("shutting down");
+    app.drain();
+    actix_web::rt::time::sleep(app.config.drain_delay).await;
+    server.stop(true).await;
+    Ok(())
+}

@@ -1,0 +1,129 @@
+//! The one log: everything that happened, appended once, with the figures that follow from it.
+//!
+//! Touchpoints sent by callers and the state changes of our own resources go through the same
+//! [`append`]: deduplicated, stored and counted by one statement, in the caller's transaction.
+
+mod append;
+pub mod daily;
+mod partitions;
+pub mod read;
+pub mod touchpoint;
+
+use chrono::{DateTime, NaiveDate, TimeZone, Utc};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+pub use append::append;
+pub use partitions::ensure as ensure_partitions;
+pub use touchpoint::{Touchpoint, TouchpointActor};
+
+use crate::db::Tx;
+use crate::error::{FieldError, Result};
+use crate::values::money::Money;
+
+crate::text_enum! {
+    /// Which way a touchpoint went, seen from the company.
+    pub enum Direction {
+        Inbound = "inbound",
+        Outbound = "outbound",
+        Internal = "internal",
+    }
+}
+
+/// One thing that happened, ready to be stored.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// UUIDv7 whose time is the occurrence.
+    pub id: Uuid,
+    pub customer_id: Option<Uuid>,
+    pub anonymous_id: Option<String>,
+    pub organization_id: Option<Uuid>,
+    pub channel_id: Option<Uuid>,
+    pub direction: Direction,
+    pub kind: String,
+    pub name: Option<String>,
+    pub source: String,
+    pub message_id: Option<String>,
+    pub subject: Option<Value>,
+    pub actor: Value,
+    pub value: Option<Money>,
+    pub content: Option<Value>,
+    pub context: Option<Value>,
+    pub properties: Value,
+}
+
+/// A state change of one of our own resources.
+pub struct Change<'a> {
+    /// `noun.past_verb`, such as `customer.created`.
+    pub kind: &'static str,
+    pub customer_id: Option<Uuid>,
+    pub organization_id: Option<Uuid>,
+    pub channel_id: Option<Uuid>,
+    /// What changed: type and id of the resource.
+    pub subject: (&'a str, Uuid),
+    pub properties: Value,
+}
+
+/// The source of the touchpoints that we write ourselves.
+pub const OWN_SOURCE: &str = "ecrm";
+
+/// The first instant a touchpoint can have: its id counts milliseconds from here.
+pub fn earliest() -> DateTime<Utc> {
+    Utc.timestamp_opt(0, 0).single().expect("BUG: the epoch exists")
+}
+
+/// Writes the touchpoint of a state change, in the transaction of the change.
+pub fn record(tx: &mut Tx, change: &Change) -> Result<()> {
+    let entry = Entry {
+        id: tx.new_id(),
+        customer_id: change.customer_id,
+        anonymous_id: None,
+        organization_id: change.organization_id,
+        channel_id: change.channel_id,
+        direction: Direction::Internal,
+        kind: change.kind.into(),
+        name: None,
+        source: OWN_SOURCE.into(),
+        message_id: None,
+        subject: Some(json!({ "type": change.subject.0, "id": change.subject.1 })),
+        actor: actor(tx),
+        value: None,
+        content: None,
+        context: None,
+        properties: change.properties.clone(),
+    };
+    append(tx, &[entry]).map(drop)
+}
+
+/// The one who acts in this transaction, as touchpoints name them.
+pub fn actor(tx: &Tx) -> Value {
+    json!({ "type": tx.session.actor.kind, "id": tx.session.actor.id })
+}
+
+/// Old and new values of the fields that differ, as `{"field": {"from": …, "to": …}}`.
+pub fn differences(before: &Value, after: &Value) -> Value {
+    const SILENT: [&str; 3] = ["version", "updated_at", "stats"];
+    let (Some(before), Some(after)) = (before.as_object(), after.as_object()) else {
+        return json!({});
+    };
+    let changed = after.iter().filter(|(name, to)| {
+        !SILENT.contains(&name.as_str()) && before.get(*name) != Some(to)
+    });
+    changed
+        .map(|(name, to)| (name.clone(), json!({ "from": before.get(name), "to": to })))
+        .collect::<serde_json::Map<_, _>>()
+        .into()
+}
+
+/// 422 unless `at` can be the time of a touchpoint: from 1970 to a day ahead of us.
+pub fn check_occurred_at(at: DateTime<Utc>, now: DateTime<Utc>) -> Result<(), FieldError> {
+    if at < earliest() || at > now + chrono::TimeDelta::days(1) {
+        let detail = "`occurred_at` must lie between 1970 and tomorrow";
+        return Err(FieldError::at("#/occurred_at", "invalid_time", detail));
+    }
+    Ok(())
+}
+
+fn day(id: Uuid) -> NaiveDate {
+    crate::db::id::instant(id).date_naive()
+}

@@ -1,0 +1,85 @@
+//! Reading the log: always one workspace, newest first, a page at a time.
+
+use diesel::helper_types::IntoBoxed;
+use diesel::pg::Pg;
+use diesel::prelude::*;
+use uuid::Uuid;
+
+use super::touchpoint::{Touchpoint, TouchpointRow};
+use crate::db::keyset::{SortKey, SortKind};
+use crate::db::{Conn, WorkspaceId};
+use crate::error::Result;
+use crate::http::List;
+use crate::http::page::Slice;
+use crate::schema::touchpoints;
+
+/// Ids are times: sorting by id is sorting by occurrence.
+pub const SORT: &[SortKey] =
+    &[SortKey { name: "occurred_at", column: "touchpoints.id", kind: SortKind::Id }];
+
+#[diesel::dsl::auto_type]
+fn of(workspace: WorkspaceId) -> _ {
+    touchpoints::table.filter(touchpoints::workspace_id.eq(workspace))
+}
+
+/// A question to the log that is still being put together.
+pub type Question = IntoBoxed<'static, of, Pg>;
+
+/// Everything in a workspace's log.
+pub fn all(workspace: WorkspaceId) -> Question {
+    of(workspace).into_boxed()
+}
+
+/// What happened with one customer.
+pub fn of_customer(workspace: WorkspaceId, customer: Uuid) -> Question {
+    all(workspace).filter(touchpoints::customer_id.eq(customer))
+}
+
+/// What happened with one organization.
+pub fn of_organization(workspace: WorkspaceId, organization: Uuid) -> Question {
+    all(workspace).filter(touchpoints::organization_id.eq(organization))
+}
+
+/// The recorded changes of one field of a customer.
+pub fn changes_of(workspace: WorkspaceId, customer: Uuid, field: &str) -> Question {
+    of_customer(workspace, customer).filter(touchpoints::type_.eq("customer.updated")).filter(
+        touchpoints::properties.retrieve_as_object("changes").has_key(field.to_owned()),
+    )
+}
+
+/// The number of answers, where the caller asked for it, and one page of them.
+pub fn list(conn: &mut Conn, slice: &Slice, question: impl Fn() -> Question) -> Result<List<Touchpoint>> {
+    let total = slice.total(|| question().count().get_result(conn.pg))?;
+    let rows = page(conn, slice, question())?;
+    slice.list(rows, total)
+}
+
+/// One page and the row after it, to know whether there is more.
+pub fn page(conn: &mut Conn, slice: &Slice, question: Question) -> Result<Vec<Touchpoint>> {
+    let rows: Vec<TouchpointRow> = question
+        .filter(slice.after.clone())
+        .order(slice.order.clone())
+        .limit(slice.fetch())
+        .select(TouchpointRow::as_select())
+        .load(conn.pg)?;
+    Ok(rows.into_iter().map(Touchpoint::from).collect())
+}
+
+/// The latest few.
+pub fn latest(conn: &mut Conn, question: Question, limit: i64) -> Result<Vec<Touchpoint>> {
+    let rows: Vec<TouchpointRow> = question
+        .order(touchpoints::id.desc())
+        .limit(limit)
+        .select(TouchpointRow::as_select())
+        .load(conn.pg)?;
+    Ok(rows.into_iter().map(Touchpoint::from).collect())
+}
+
+/// One touchpoint, or 404.
+pub fn find(conn: &mut Conn, id: Uuid) -> Result<Touchpoint> {
+    let row: TouchpointRow = of(conn.workspace)
+        .filter(touchpoints::id.eq(id))
+        .select(TouchpointRow::as_select())
+        .first(conn.pg)?;
+    Ok(row.into())
+}

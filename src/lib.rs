@@ -1,0 +1,48 @@
+//! ecrm, a headless eCRM: customers, channels and touchpoints behind one static OpenAPI document.
+//!
+//! The kernel: settings, errors, the road to the database, who may, the shape of HTTP, the log.
+//! The resources: one file or folder each, from types to SQL. [`api`] mounts them all.
+
+// The kernel; it knows no resource.
+pub mod app;
+pub mod auth;
+pub mod config;
+pub mod crypto;
+pub mod db;
+pub mod error;
+pub mod http;
+pub mod jobs;
+pub mod journal;
+pub mod logging;
+pub mod metrics;
+pub mod openapi;
+pub mod predicate;
+pub mod schema;
+pub mod seal;
+mod text_enum;
+pub mod values;
+
+// What every resource may have.
+pub mod attributes;
+pub mod external_ids;
+
+// Who may.
+pub mod api_keys;
+//pub mod sessions;
+//pub mod trusted_issuers;
+pub mod users;
+pub mod workspaces;
+
+// Who, where, what happened.
+pub mod channels;
+pub mod customers;
+pub mod organizations;
+pub mod profiles;
+pub mod touchpoints;
+
+// All of it together.
+pub mod platform;
+pub mod api;
+pub mod cli;
+pub mod demo;
+pub mod worker;

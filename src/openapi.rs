@@ -1,0 +1,68 @@
+//! The published description of the API: what handlers say tersely becomes one document
+//! from which anyone can read, try and generate a client for every operation.
+//!
+//! `docs/CONVENTIONS.md` names the rules (R1 to R20); `tests/api/rules.rs` checks them.
+
+mod examples;
+mod operations;
+mod routes;
+mod schemas;
+mod shared;
+mod walk;
+
+use serde_json::{Map, Value, json};
+
+pub use routes::Routes;
+
+/// Makes the document that utoipa emits from our handlers obey the rules for the document.
+///
+/// The same input always gives the same output. Descriptions are not invented here: what a
+/// handler, a schema or a property lacks stays missing, and the rules report it.
+pub fn finish(raw: Value) -> Value {
+    let mut document = head(raw);
+    schemas::add_problem(&mut document);
+    operations::finish(&mut document);
+    schemas::normalise(&mut document);
+    schemas::separate(&mut document);
+    operations::describe_answers(&mut document);
+    shared::add(&mut document);
+    examples::attach(&mut document);
+    document
+}
+
+/// The parts of a document that no operation decides.
+fn head(mut document: Value) -> Value {
+    document["openapi"] = json!("3.1.0");
+    document["security"] = json!([{ "bearer": [] }]);
+    if !document["servers"].is_array() {
+        document["servers"] = json!([{ "url": "/" }]);
+    }
+    for part in ["paths", "components"] {
+        if !document[part].is_object() {
+            document[part] = json!({});
+        }
+    }
+    list_tags(&mut document);
+    document
+}
+
+/// Lists every tag that an operation uses; one that has no description is left without.
+fn list_tags(document: &mut Value) {
+    let mut tags = document["tags"].as_array().cloned().unwrap_or_default();
+    for operation in walk::operations(document) {
+        for name in operation.value["tags"].as_array().into_iter().flatten() {
+            if !tags.iter().any(|tag| tag["name"] == *name) {
+                tags.push(json!({ "name": name }));
+            }
+        }
+    }
+    document["tags"] = Value::Array(tags);
+}
+
+/// The map at a key, made where it is missing.
+fn map_at<'a>(parent: &'a mut Value, key: &str) -> &'a mut Map<String, Value> {
+    if !parent[key].is_object() {
+        parent[key] = json!({});
+    }
+    parent[key].as_object_mut().expect("BUG: made an object above")
+}

@@ -1,0 +1,100 @@
+//! Which paths exist, which methods each knows and which query parameters each understands: read
+//! from the published document, so that the service and its description cannot disagree.
+
+use std::collections::{HashMap, HashSet};
+
+use serde_json::Value;
+
+use super::walk::METHODS;
+
+/// The paths of a finished document, ready to be asked on every request.
+#[derive(Debug, Default)]
+pub struct Routes {
+    root: Segment,
+    /// Path pattern, then method in upper case, to the names of its query parameters.
+    query_parameters: HashMap<String, HashMap<String, HashSet<String>>>,
+}
+
+/// One step of a path: the literal steps that may follow it, and the parameter that may.
+#[derive(Debug, Default)]
+struct Segment {
+    literals: HashMap<String, Segment>,
+    parameter: Option<Box<Segment>>,
+    /// Value of the `Allow` header, where a path ends here.
+    allow: Option<String>,
+}
+
+impl Routes {
+    /// Reads the paths of a document that [`finish`](super::finish) made.
+    pub fn of(document: &Value) -> Self {
+        let mut routes = Self::default();
+        for (path, item) in document["paths"].as_object().into_iter().flatten() {
+            routes.root.grow(path).allow = Some(allow(item));
+            let methods = METHODS.iter().filter(|method| item[**method].is_object());
+            let parameters = methods.map(|method| (method.to_uppercase(), names(&item[*method])));
+            routes.query_parameters.insert(path.clone(), parameters.collect());
+        }
+        routes
+    }
+
+    /// The value of the `Allow` header for a request path, such as
+    /// `GET, HEAD, PATCH, DELETE, OPTIONS`; `None` where there is no such path.
+    pub fn methods(&self, path: &str) -> Option<String> {
+        let segments: Vec<&str> = split(path).collect();
+        self.root.find(&segments)?.allow.clone()
+    }
+
+    /// The query parameters of an operation, by the pattern of its path (`/v1/customers/{id}`);
+    /// `None` where there is no such operation. HEAD understands what GET does.
+    pub fn query_parameters(&self, method: &str, pattern: &str) -> Option<&HashSet<String>> {
+        let method = if method == "HEAD" { "GET" } else { method };
+        self.query_parameters.get(pattern)?.get(method)
+    }
+}
+
+impl Segment {
+    /// The segment that a path pattern ends in, made where it is missing.
+    fn grow(&mut self, pattern: &str) -> &mut Self {
+        let mut here = self;
+        for step in split(pattern) {
+            here = if step.starts_with('{') {
+                here.parameter.get_or_insert_default()
+            } else {
+                here.literals.entry(step.into()).or_default()
+            };
+        }
+        here
+    }
+
+    /// The segment that a request path ends in; a literal step wins over a parameter.
+    fn find(&self, path: &[&str]) -> Option<&Self> {
+        let Some((step, rest)) = path.split_first() else {
+            return self.allow.is_some().then_some(self);
+        };
+        let literal = self.literals.get(*step).and_then(|segment| segment.find(rest));
+        let parameter = || self.parameter.as_ref().filter(|_| !step.is_empty());
+        literal.or_else(|| parameter()?.find(rest))
+    }
+}
+
+fn split(path: &str) -> impl Iterator<Item = &str> {
+    path.strip_prefix('/').unwrap_or(path).split('/')
+}
+
+fn allow(item: &Value) -> String {
+    let mut methods = Vec::new();
+    for method in METHODS.iter().filter(|method| item[**method].is_object()) {
+        methods.push(method.to_uppercase());
+        if *method == "get" {
+            methods.push("HEAD".into());
+        }
+    }
+    methods.push("OPTIONS".into());
+    methods.join(", ")
+}
+
+fn names(operation: &Value) -> HashSet<String> {
+    let parameters = operation["parameters"].as_array().into_iter().flatten();
+    let query = parameters.filter(|parameter| parameter["in"] == "query");
+    query.filter_map(|parameter| parameter["name"].as_str()).map(String::from).collect()
+}

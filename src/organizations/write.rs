@@ -1,0 +1,330 @@
+//! Making and changing organizations: one transaction for the record, its outside ids, its unique
+//! attributes and its place in the log.
+
+use diesel::prelude::*;
+use serde_json::{Value, json};
+use uuid::Uuid;
+use validator::Validate;
+
+use super::types::{NewOrganization, Organization, OrganizationPatch};
+use super::{of, with_deleted};
+use crate::attributes::{self, AttributeResource, Attributes, Definitions};
+use crate::db::Tx;
+use crate::db::json::Jsonb;
+use crate::error::{Code, Error, FieldError, OnConstraint, Result};
+use crate::external_ids::{self, ExternalId, Owner};
+use crate::http::json::field_errors;
+use crate::http::{Batch, IfMatch, IfNoneMatch, Upserted};
+use crate::journal::{Change, differences, record};
+use crate::schema::organizations;
+use crate::values::text::search_key;
+
+/// Makes one organization or says why not.
+pub fn create(tx: &mut Tx, new: &NewOrganization) -> Result<Organization> {
+    let definitions = Definitions::load(tx, AttributeResource::Organization)?;
+    new.insert(tx, &definitions)
+}
+
+/// Makes organizations, each in its own savepoint; the first refusal ends an atomic batch.
+pub fn create_many(tx: &mut Tx, items: &[NewOrganization], is_atomic: bool) -> Result<Batch> {
+    let definitions = Definitions::load(tx, AttributeResource::Organization)?;
+    let mut results = Vec::with_capacity(items.len());
+    for (position, new) in items.iter().enumerate() {
+        let made = tx.savepoint(|tx| {
+            new.validate().map_err(|errors| Error::invalid(field_errors(&errors)))?;
+            new.insert(tx, &definitions)
+        });
+        match made {
+            Ok(made) => results.push(Ok((201, made.id))),
+            Err(error) if is_atomic => return Err(at_item(error, position)),
+            Err(error) if error.is_rejection() => results.push(Err(error)),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(Batch::of(results))
+}
+
+/// The refusal of one item as the refusal of its batch.
+fn at_item(error: Error, position: usize) -> Error {
+    let Error::Problem(mut rejection) = error else { return error };
+    if rejection.errors.is_empty() {
+        rejection.errors.push(FieldError::at("#", "refused", rejection.detail.clone()));
+    }
+    let prefix = format!("#/items/{position}");
+    let faults = std::mem::take(&mut rejection.errors).into_iter();
+    rejection.errors = faults.map(|fault| fault.under(&prefix)).collect();
+    Error::Problem(rejection)
+}
+
+/// Makes the organization that an outside system calls `reference`, or changes it.
+pub fn upsert(
+    tx: &mut Tx,
+    patch: &OrganizationPatch,
+    reference: &ExternalId,
+    (if_match, if_none_match): (IfMatch, IfNoneMatch),
+) -> Result<Upserted<Organization>> {
+    let mut patch = patch.clone();
+    match external_ids::find(tx, Owner::Organization, &reference.source, &reference.id)? {
+        Some(_) if if_none_match.create_only => Err(Error::new(
+            Code::PRECONDITION_FAILED,
+            "an organization with this outside id exists already",
+        )),
+        Some(id) => {
+            patch.external_ids = patch.external_ids.map(|Jsonb(ids)| Jsonb(with(ids, reference)));
+            Ok(Upserted { resource: patch.apply(tx, id, if_match)?, is_new: false })
+        }
+        None => {
+            if_match.check(0)?;
+            let mut new = patch.into_new()?;
+            new.external_ids = Jsonb(with(new.external_ids.0, reference));
+            let made =
+                create(tx, &new).or_else(|error| Err(unless_raced(tx, error, reference)?))?;
+            Ok(Upserted { resource: made, is_new: true })
+        }
+    }
+}
+
+/// The references given and the one of the path, which wins over another of its system.
+fn with(mut given: Vec<ExternalId>, reference: &ExternalId) -> Vec<ExternalId> {
+    given.retain(|other| other.source != reference.source);
+    given.push(reference.clone());
+    given
+}
+
+/// Somebody made the same organization a moment before: run again, which then changes it.
+fn unless_raced(tx: &mut Tx, error: Error, reference: &ExternalId) -> Result<Error> {
+    let Error::Problem(rejection) = &error else { return Ok(error) };
+    if rejection.code != "external_ids_taken" {
+        return Ok(error);
+    }
+    let holder = external_ids::find(tx, Owner::Organization, &reference.source, &reference.id)?;
+    let is_race = holder.is_some() && holder == rejection.existing_id;
+    Ok(if is_race { Error::Retry("organization upsert race".into()) } else { error })
+}
+
+impl NewOrganization {
+    fn insert(&self, tx: &mut Tx, definitions: &Definitions) -> Result<Organization> {
+        use organizations as o;
+        external_ids::check_sources(&self.external_ids)?;
+        definitions.check(&self.attributes)?;
+        check_parent(tx, None, self.parent_id)?;
+        check_owner(tx, self.owner_id)?;
+        let (id, now) = (tx.new_id(), tx.now);
+        let text = search_text(
+            &self.name,
+            &self.domains,
+            &self.external_ids,
+            &definitions.search_text(&self.attributes),
+        );
+        let made = diesel::insert_into(o::table)
+            .values((
+                self,
+                o::workspace_id.eq(tx.workspace),
+                o::id.eq(id),
+                o::search_key.eq(text),
+                o::version.eq(1_i64),
+                o::created_at.eq(now),
+                o::updated_at.eq(now),
+            ))
+            .returning(Organization::as_returning())
+            .get_result(tx.pg)
+            .on_constraint("organizations_parent_exists", unknown_parent)?;
+        external_ids::replace(tx, Owner::Organization, id, &self.external_ids)?;
+        definitions.claim(tx, id, &self.attributes)?;
+        note(tx, "organization.created", id, json!({}))?;
+        Ok(made)
+    }
+}
+
+impl OrganizationPatch {
+    /// Applies the patch to an organization that is not deleted.
+    pub fn apply(&self, tx: &mut Tx, id: Uuid, if_match: IfMatch) -> Result<Organization> {
+        let before = Organization::lock(tx, id)?;
+        if_match.check(before.version)?;
+        let definitions = Definitions::load(tx, AttributeResource::Organization)?;
+        let attributes = self.merged_attributes(&before, &definitions)?;
+        if self.parent_id.is_some_and(|parent| parent != before.parent_id) {
+            check_parent(tx, Some(id), self.parent_id.flatten())?;
+        }
+        check_owner(tx, self.owner_id.flatten().filter(|owner| before.owner_id != Some(*owner)))?;
+        if let Some(Jsonb(references)) = &self.external_ids {
+            external_ids::check_sources(references)?;
+            external_ids::replace(tx, Owner::Organization, id, references)?;
+        }
+        if self.attributes.is_some() {
+            definitions.claim(tx, id, &attributes)?;
+        }
+        let after = self.store(tx, &before, attributes, &definitions)?;
+        let changes = differences(&to_json(&before)?, &to_json(&after)?);
+        if changes != json!({}) {
+            note(tx, "organization.updated", id, json!({ "changes": changes }))?;
+        }
+        Ok(after)
+    }
+
+    fn merged_attributes(&self, before: &Organization, known: &Definitions) -> Result<Attributes> {
+        let mut attributes: Attributes = before.attributes.parse()?;
+        if let Some(Jsonb(patch)) = &self.attributes {
+            attributes::merge(&mut attributes.0, &patch.0);
+            known.check(&attributes)?;
+            attributes::check_size(&attributes)?;
+        }
+        Ok(attributes)
+    }
+
+    fn store(
+        &self,
+        tx: &mut Tx,
+        before: &Organization,
+        attributes: Attributes,
+        definitions: &Definitions,
+    ) -> Result<Organization> {
+        use organizations as o;
+        let text = search_text(
+            self.name.as_ref().unwrap_or(&before.name),
+            self.domains.as_ref().unwrap_or(&before.domains),
+            &match &self.external_ids {
+                Some(Jsonb(references)) => references.clone(),
+                None => before.external_ids.parse()?,
+            },
+            &definitions.search_text(&attributes),
+        );
+        diesel::update(of(tx.workspace).filter(o::id.eq(before.id)))
+            .set((
+                self,
+                o::attributes.eq(Jsonb(attributes)),
+                o::search_key.eq(text),
+                o::version.eq(o::version + 1),
+                o::updated_at.eq(tx.now),
+            ))
+            .returning(Organization::as_returning())
+            .get_result(tx.pg)
+            .on_constraint("organizations_parent_exists", unknown_parent)
+    }
+}
+
+/// Hides an organization and frees its outside ids and unique attributes.
+pub fn delete(tx: &mut Tx, id: Uuid, if_match: IfMatch) -> Result<()> {
+    let before = Organization::lock(tx, id)?;
+    if_match.check(before.version)?;
+    external_ids::release(tx, Owner::Organization, id)?;
+    attributes::release(tx, id)?;
+    mark_deleted(tx, id, true)?;
+    note(tx, "organization.deleted", id, json!({}))
+}
+
+/// Brings a deleted organization back with all it held; 409 where somebody else holds it by now.
+pub fn restore(tx: &mut Tx, id: Uuid) -> Result<Organization> {
+    let stored: Organization = with_deleted(tx.workspace)
+        .filter(organizations::id.eq(id))
+        .select(Organization::as_select())
+        .for_no_key_update()
+        .first(tx.pg)?;
+    if stored.deleted_at.is_none() {
+        return Ok(stored);
+    }
+    let references: Vec<ExternalId> = stored.external_ids.parse()?;
+    external_ids::replace(tx, Owner::Organization, id, &references)?;
+    let definitions = Definitions::load(tx, AttributeResource::Organization)?;
+    definitions.claim(tx, id, &stored.attributes.parse()?)?;
+    let restored = mark_deleted(tx, id, false)?;
+    note(tx, "organization.restored", id, json!({}))?;
+    Ok(restored)
+}
+
+fn mark_deleted(tx: &mut Tx, id: Uuid, is_deleted: bool) -> Result<Organization> {
+    use organizations as o;
+    Ok(diesel::update(with_deleted(tx.workspace).filter(o::id.eq(id)))
+        .set((
+            o::deleted_at.eq(is_deleted.then_some(tx.now)),
+            o::version.eq(o::version + 1),
+            o::updated_at.eq(tx.now),
+        ))
+        .returning(Organization::as_returning())
+        .get_result(tx.pg)?)
+}
+
+/// How many levels a group of organizations can have above one that is moved.
+const MAX_LEVELS: usize = 100;
+
+/// 422 where `parent` is not there, or where `id` would become a part of itself. Every organization
+/// above is locked on the way up, so that two moves at once cannot close a circle together.
+fn check_parent(tx: &mut Tx, id: Option<Uuid>, parent: Option<Uuid>) -> Result<()> {
+    let Some(parent) = parent else { return Ok(()) };
+    if id == Some(parent) {
+        return Err(parent_cycle());
+    }
+    if !Organization::exists(tx, parent)? {
+        return Err(unknown_parent());
+    }
+    if id.is_none() {
+        return Ok(());
+    }
+    let mut above = Some(parent);
+    for _ in 0..MAX_LEVELS {
+        let Some(next) = above else { return Ok(()) };
+        above = with_deleted(tx.workspace)
+            .filter(organizations::id.eq(next))
+            .select(organizations::parent_id)
+            .for_no_key_update()
+            .first(tx.pg)?;
+        if above == id {
+            return Err(parent_cycle());
+        }
+    }
+    let detail = format!("there are more than {MAX_LEVELS} organizations above this one");
+    Err(Error::field("#/parent_id", "too_deep", detail))
+}
+
+fn unknown_parent() -> Error {
+    Error::field(
+        "#/parent_id",
+        "not_found",
+        "`parent_id` must be an organization of this workspace",
+    )
+}
+
+fn parent_cycle() -> Error {
+    Error::field("#/parent_id", "parent_cycle", "an organization cannot be a part of itself")
+}
+
+fn check_owner(tx: &mut Tx, owner: Option<Uuid>) -> Result<()> {
+    match owner {
+        Some(owner) if !crate::users::exists(tx, owner)? => {
+            let detail = "`owner_id` must be a user of this workspace";
+            Err(Error::field("#/owner_id", "not_found", detail))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn search_text(
+    name: &str,
+    domains: &[String],
+    references: &[ExternalId],
+    attributes: &str,
+) -> String {
+    let mut parts = vec![name];
+    parts.extend(domains.iter().map(String::as_str));
+    parts.extend(references.iter().map(|reference| reference.id.as_str()));
+    parts.push(attributes);
+    search_key(parts.join(" ").trim_end())
+}
+
+fn to_json(organization: &Organization) -> Result<Value> {
+    serde_json::to_value(organization).map_err(|error| Error::internal(error.to_string()))
+}
+
+fn note(tx: &mut Tx, kind: &'static str, id: Uuid, properties: Value) -> Result<()> {
+    record(
+        tx,
+        &Change {
+            kind,
+            customer_id: None,
+            organization_id: Some(id),
+            channel_id: None,
+            subject: ("organization", id),
+            properties,
+        },
+    )
+}

@@ -1,0 +1,56 @@
+//! A customer at a glance: who, how reached, where a member, what happened last.
+
+use actix_web::get;
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_actix_web::service_config::ServiceConfig;
+use uuid::Uuid;
+
+use crate::auth::{Caller, Scope};
+use crate::customers::{Customer, Identity, identities};
+use crate::error::Result;
+use crate::http::reply::Plain;
+use crate::http::{Path, Reply};
+use crate::journal::{self, Touchpoint};
+use crate::organizations::{self, Membership};
+
+/// How many of the latest touchpoints a profile shows.
+const LATEST: i64 = 20;
+
+/// Everything a front end shows about a customer on its first page.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct CustomerProfile {
+    /// The customer.
+    pub customer: Customer,
+    /// By what it is recognised.
+    pub identities: Vec<Identity>,
+    /// Where it is a member.
+    pub memberships: Vec<Membership>,
+    /// The latest touchpoints, newest first; at most 20.
+    pub touchpoints: Vec<Touchpoint>,
+}
+
+pub fn routes(api: &mut ServiceConfig) {
+    api.service(get_customer_profile);
+}
+
+/// Get a customer's profile
+///
+/// All in one answer, with a fixed number of statements.
+#[utoipa::path(tag = "customers", security(("bearer" = ["customers:read"])), responses((status = 200, body = CustomerProfile)))]
+#[get("/customers/{id}/profile")]
+async fn get_customer_profile(caller: Caller, id: Path<Uuid>) -> Result<Reply> {
+    let grant = caller.must(Scope::CustomersRead)?;
+    grant
+        .list(move |conn| {
+            let workspace = conn.workspace;
+            let timeline = journal::read::of_customer(workspace, *id);
+            Ok(Plain(CustomerProfile {
+                customer: Customer::find(conn, *id)?,
+                identities: identities::of_customer(conn, *id)?,
+                memberships: organizations::memberships_of(conn, *id)?,
+                touchpoints: journal::read::latest(conn, timeline, LATEST)?,
+            }))
+        })
+        .await
+}

@@ -1,0 +1,409 @@
+//! The tables, as `diesel print-schema` prints them (array elements are never null).
+
+// @generated automatically by Diesel CLI.
+
+diesel::table! {
+    api_keys (workspace_id, id) {
+        workspace_id -> Uuid,
+        id -> Uuid,
+        name -> Text,
+        kind -> Text,
+        scopes -> Array<Text>,
+        livemode -> Bool,
+        hash -> Bytea,
+        prefix -> Text,
+        last4 -> Text,
+        expires_at -> Nullable<Timestamptz>,
+        last_used_at -> Nullable<Timestamptz>,
+        revoked_at -> Nullable<Timestamptz>,
+        version -> Int8,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    attribute_definitions (workspace_id, id) {
+        workspace_id -> Uuid,
+        id -> Uuid,
+        resource -> Text,
+        key -> Text,
+        name -> Text,
+        description -> Nullable<Text>,
+        #[sql_name = "type"]
+        type_ -> Text,
+        options -> Array<Text>,
+        unique -> Bool,
+        required -> Bool,
+        pii -> Bool,
+        searchable -> Bool,
+        version -> Int8,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    channels (workspace_id, id) {
+        workspace_id -> Uuid,
+        id -> Uuid,
+        external_ids -> Jsonb,
+        #[sql_name = "type"]
+        type_ -> Text,
+        name -> Text,
+        provider -> Text,
+        direction -> Text,
+        status -> Text,
+        config -> Jsonb,
+        sealed_secrets -> Nullable<Bytea>,
+        sender -> Nullable<Jsonb>,
+        capabilities -> Array<Text>,
+        rate_limit -> Nullable<Jsonb>,
+        quiet_hours -> Nullable<Jsonb>,
+        attributes -> Jsonb,
+        tags -> Array<Text>,
+        version -> Int8,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+        deleted_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    cors_origins (origin, workspace_id) {
+        origin -> Text,
+        workspace_id -> Uuid,
+    }
+}
+
+diesel::table! {
+    customer_activity (workspace_id, customer_id, type_) {
+        workspace_id -> Uuid,
+        customer_id -> Uuid,
+        #[sql_name = "type"]
+        type_ -> Text,
+        n -> Int8,
+        first_at -> Timestamptz,
+        last_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    customer_stats (workspace_id, customer_id) {
+        workspace_id -> Uuid,
+        customer_id -> Uuid,
+        touchpoints_count -> Int8,
+        first_seen_at -> Nullable<Timestamptz>,
+        last_seen_at -> Nullable<Timestamptz>,
+        last_contacted_at -> Nullable<Timestamptz>,
+        orders_count -> Int8,
+        total_spent -> Int8,
+        first_order_at -> Nullable<Timestamptz>,
+        last_order_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    customers (workspace_id, id) {
+        workspace_id -> Uuid,
+        id -> Uuid,
+        external_ids -> Jsonb,
+        first_name -> Nullable<Text>,
+        last_name -> Nullable<Text>,
+        display_name -> Nullable<Text>,
+        email -> Nullable<Text>,
+        phone -> Nullable<Text>,
+        title -> Nullable<Text>,
+        birth_date -> Nullable<Date>,
+        gender -> Nullable<Text>,
+        locale -> Nullable<Text>,
+        timezone -> Nullable<Text>,
+        currency -> Nullable<Text>,
+        addresses -> Jsonb,
+        lifecycle_stage -> Text,
+        status -> Text,
+        owner_id -> Nullable<Uuid>,
+        source -> Nullable<Text>,
+        acquisition -> Nullable<Jsonb>,
+        preferences -> Nullable<Jsonb>,
+        score -> Nullable<Int4>,
+        merged_into_id -> Nullable<Uuid>,
+        attributes -> Jsonb,
+        tags -> Array<Text>,
+        search_key -> Text,
+        version -> Int8,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+        deleted_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    external_ids (workspace_id, resource, source, external_id) {
+        workspace_id -> Uuid,
+        resource -> Text,
+        source -> Text,
+        external_id -> Text,
+        resource_id -> Uuid,
+    }
+}
+
+diesel::table! {
+    idempotency_keys (workspace_id, credential_id, key) {
+        workspace_id -> Uuid,
+        credential_id -> Uuid,
+        key -> Text,
+        fingerprint -> Bytea,
+        status -> Int2,
+        headers -> Jsonb,
+        body -> Bytea,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    identities (workspace_id, id) {
+        workspace_id -> Uuid,
+        id -> Uuid,
+        customer_id -> Uuid,
+        origin_customer_id -> Uuid,
+        #[sql_name = "type"]
+        type_ -> Text,
+        source -> Nullable<Text>,
+        value -> Text,
+        value_norm -> Text,
+        verified_at -> Nullable<Timestamptz>,
+        is_primary -> Bool,
+        created_at -> Timestamptz,
+        released_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    jobs (workspace_id, id) {
+        workspace_id -> Uuid,
+        id -> Uuid,
+        queue -> Text,
+        kind -> Text,
+        payload -> Jsonb,
+        state -> Text,
+        run_at -> Timestamptz,
+        attempts -> Int4,
+        max_attempts -> Int4,
+        locked_by -> Nullable<Uuid>,
+        locked_until -> Nullable<Timestamptz>,
+        last_error -> Nullable<Text>,
+        unique_key -> Nullable<Text>,
+        created_at -> Timestamptz,
+        finished_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    login_emails (email_norm, workspace_id) {
+        email_norm -> Text,
+        workspace_id -> Uuid,
+        user_id -> Uuid,
+    }
+}
+
+diesel::table! {
+    memberships (workspace_id, organization_id, customer_id) {
+        workspace_id -> Uuid,
+        organization_id -> Uuid,
+        customer_id -> Uuid,
+        role -> Nullable<Text>,
+        is_primary -> Bool,
+        since -> Nullable<Date>,
+        until -> Nullable<Date>,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    organizations (workspace_id, id) {
+        workspace_id -> Uuid,
+        id -> Uuid,
+        external_ids -> Jsonb,
+        name -> Text,
+        domains -> Array<Text>,
+        industry -> Nullable<Text>,
+        employees_count -> Nullable<Int4>,
+        annual_revenue -> Nullable<Jsonb>,
+        parent_id -> Nullable<Uuid>,
+        owner_id -> Nullable<Uuid>,
+        attributes -> Jsonb,
+        tags -> Array<Text>,
+        search_key -> Text,
+        version -> Int8,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+        deleted_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    refresh_tokens (workspace_id, id) {
+        workspace_id -> Uuid,
+        id -> Uuid,
+        user_id -> Uuid,
+        family_id -> Uuid,
+        hash -> Bytea,
+        livemode -> Bool,
+        expires_at -> Timestamptz,
+        used_at -> Nullable<Timestamptz>,
+        revoked_at -> Nullable<Timestamptz>,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    touchpoint_daily (workspace_id, day, channel_id, type_, slot) {
+        workspace_id -> Uuid,
+        day -> Date,
+        channel_id -> Uuid,
+        #[sql_name = "type"]
+        type_ -> Text,
+        slot -> Int2,
+        n -> Int8,
+    }
+}
+
+diesel::table! {
+    touchpoint_keys (workspace_id, source, message_id) {
+        workspace_id -> Uuid,
+        source -> Text,
+        message_id -> Text,
+        touchpoint_id -> Uuid,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    touchpoints (workspace_id, id) {
+        workspace_id -> Uuid,
+        id -> Uuid,
+        customer_id -> Nullable<Uuid>,
+        origin_customer_id -> Nullable<Uuid>,
+        anonymous_id -> Nullable<Text>,
+        organization_id -> Nullable<Uuid>,
+        channel_id -> Nullable<Uuid>,
+        direction -> Text,
+        #[sql_name = "type"]
+        type_ -> Text,
+        name -> Nullable<Text>,
+        received_at -> Timestamptz,
+        source -> Text,
+        message_id -> Nullable<Text>,
+        subject -> Nullable<Jsonb>,
+        conversation_id -> Nullable<Uuid>,
+        campaign_id -> Nullable<Uuid>,
+        actor -> Jsonb,
+        value_amount -> Nullable<Int8>,
+        value_currency -> Nullable<Text>,
+        content -> Nullable<Jsonb>,
+        context -> Nullable<Jsonb>,
+        properties -> Jsonb,
+    }
+}
+
+diesel::table! {
+    trusted_issuers (workspace_id, id) {
+        workspace_id -> Uuid,
+        id -> Uuid,
+        issuer -> Text,
+        audience -> Text,
+        jwks_url -> Text,
+        algorithms -> Array<Text>,
+        scopes_claim -> Nullable<Text>,
+        roles_claim -> Nullable<Text>,
+        default_scopes -> Array<Text>,
+        version -> Int8,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    unique_attributes (workspace_id, resource, key, value) {
+        workspace_id -> Uuid,
+        resource -> Text,
+        key -> Text,
+        value -> Text,
+        resource_id -> Uuid,
+    }
+}
+
+diesel::table! {
+    users (workspace_id, id) {
+        workspace_id -> Uuid,
+        id -> Uuid,
+        email -> Text,
+        email_norm -> Text,
+        name -> Text,
+        role -> Text,
+        status -> Text,
+        password_hash -> Nullable<Text>,
+        token_version -> Int8,
+        last_login_at -> Nullable<Timestamptz>,
+        version -> Int8,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    workspace_slugs (slug) {
+        slug -> Text,
+        workspace_id -> Uuid,
+    }
+}
+
+diesel::table! {
+    workspaces (id) {
+        id -> Uuid,
+        name -> Text,
+        slug -> Text,
+        default_currency -> Text,
+        timezone -> Text,
+        settings -> Jsonb,
+        livemode -> Bool,
+        twin_id -> Uuid,
+        data_key -> Bytea,
+        version -> Int8,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::joinable!(api_keys -> workspaces (workspace_id));
+diesel::joinable!(refresh_tokens -> workspaces (workspace_id));
+diesel::joinable!(trusted_issuers -> workspaces (workspace_id));
+diesel::joinable!(users -> workspaces (workspace_id));
+
+diesel::allow_tables_to_appear_in_same_query!(
+    api_keys,
+    attribute_definitions,
+    channels,
+    cors_origins,
+    customer_activity,
+    customer_stats,
+    customers,
+    external_ids,
+    idempotency_keys,
+    identities,
+    jobs,
+    login_emails,
+    memberships,
+    organizations,
+    refresh_tokens,
+    touchpoint_daily,
+    touchpoint_keys,
+    touchpoints,
+    trusted_issuers,
+    unique_attributes,
+    users,
+    workspace_slugs,
+    workspaces,
+);

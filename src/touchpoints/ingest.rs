@@ -1,0 +1,217 @@
+//! Taking touchpoints in: a fixed number of statements, however many there are.
+
+use std::collections::{HashMap, HashSet};
+
+use actix_web::http::StatusCode;
+use diesel::prelude::*;
+use serde_json::{Value, json};
+use uuid::Uuid;
+use validator::Validate;
+
+use super::{ChannelReference, NewTouchpoint, OrganizationReference};
+use crate::customers::references::{self, OnUnknownCustomer, Referenced};
+use crate::db::Tx;
+use crate::db::json::compact;
+use crate::error::{Error, FieldError, Result};
+use crate::external_ids::{self, ExternalId, Owner};
+use crate::http::Reply;
+use crate::http::json::field_errors;
+use crate::journal::{self, Direction, Entry};
+use crate::schema::touchpoint_keys;
+
+/// Stores one touchpoint, or finds it stored already.
+pub fn one(tx: &mut Tx, new: &NewTouchpoint, unknown: OnUnknownCustomer) -> Result<Reply> {
+    let results = many(tx, std::slice::from_ref(new), unknown)?;
+    let (status, id) = results.into_iter().next().expect("BUG: one in, one out")?;
+    let stored = journal::read::find(tx, id)?;
+    let location = format!("/v1/touchpoints/{id}");
+    let reply = Reply::json(StatusCode::CREATED, &stored)?.with("Location", location);
+    Ok(match status {
+        201 => reply,
+        _ => reply.with("Idempotent-Replayed", "true".into()),
+    })
+}
+
+/// Stores touchpoints, each on its own: 201 with its id, 200 with the id of what it repeats, or why
+/// it was refused.
+pub fn many(
+    tx: &mut Tx,
+    new: &[NewTouchpoint],
+    unknown: OnUnknownCustomer,
+) -> Result<Vec<Result<(u16, Uuid)>>> {
+    let valid: Vec<Result<()>> = new.iter().map(|new| check(tx, new)).collect();
+    let accepted: Vec<&NewTouchpoint> =
+        new.iter().zip(&valid).filter(|(_, valid)| valid.is_ok()).map(|(new, _)| new).collect();
+    let places = Places::load(tx, &accepted)?;
+    let people: Vec<_> = accepted.iter().map(|new| new.customer.as_ref()).collect();
+    let people = references::resolve_many(tx, &people, unknown)?;
+    let memberships = memberships(tx, &people)?;
+    let mut entries: Vec<Result<Entry>> = Vec::with_capacity(accepted.len());
+    for (new, person) in accepted.iter().zip(people) {
+        entries.push(person.and_then(|person| {
+            let place = places.of(new)?;
+            entry(tx, new, person, place, &memberships)
+        }));
+    }
+    let mut stored = store(tx, entries)?.into_iter();
+    let mut next = || stored.next().expect("BUG: as many results as accepted");
+    Ok(valid.into_iter().map(|valid| valid.and_then(|()| next())).collect())
+}
+
+fn check(tx: &Tx, new: &NewTouchpoint) -> Result<()> {
+    new.validate().map_err(|errors| Error::invalid(field_errors(&errors)))?;
+    let checked = new.occurred_at.map(|at| journal::check_occurred_at(at, tx.now));
+    checked.unwrap_or(Ok(())).map_err(|fault| Error::invalid(vec![fault]))
+}
+
+fn store(tx: &mut Tx, entries: Vec<Result<Entry>>) -> Result<Vec<Result<(u16, Uuid)>>> {
+    let ready: Vec<Entry> = entries.iter().flatten().cloned().collect();
+    let fresh = if ready.is_empty() { HashSet::new() } else { journal::append(tx, &ready)? };
+    let repeats: Vec<&Entry> = ready.iter().filter(|entry| !fresh.contains(&entry.id)).collect();
+    let known = originals(tx, &repeats)?;
+    Ok(entries
+        .into_iter()
+        .map(|entry| {
+            let entry = entry?;
+            if fresh.contains(&entry.id) {
+                return Ok((201, entry.id));
+            }
+            let key = (entry.source, entry.message_id.unwrap_or_default());
+            let original = known.get(&key).copied();
+            original.map(|id| (200, id)).ok_or_else(|| Error::Retry("repeat of a lost key".into()))
+        })
+        .collect())
+}
+
+/// The stored touchpoints that these repeat.
+fn originals(tx: &mut Tx, repeats: &[&Entry]) -> Result<HashMap<(String, String), Uuid>> {
+    if repeats.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let sources: Vec<&str> = repeats.iter().map(|entry| entry.source.as_str()).collect();
+    let ids: Vec<&str> = repeats.iter().filter_map(|entry| entry.message_id.as_deref()).collect();
+    let rows: Vec<(String, String, Uuid)> = touchpoint_keys::table
+        .filter(touchpoint_keys::workspace_id.eq(tx.workspace))
+        .filter(touchpoint_keys::source.eq_any(sources))
+        .filter(touchpoint_keys::message_id.eq_any(ids))
+        .select((
+            touchpoint_keys::source,
+            touchpoint_keys::message_id,
+            touchpoint_keys::touchpoint_id,
+        ))
+        .load(tx.pg)?;
+    Ok(rows.into_iter().map(|(source, message, id)| ((source, message), id)).collect())
+}
+
+fn memberships(tx: &mut Tx, people: &[Result<Referenced>]) -> Result<HashMap<Uuid, Uuid>> {
+    let mut customers: Vec<Uuid> =
+        people.iter().flatten().filter_map(|person| person.customer_id).collect();
+    customers.sort_unstable();
+    customers.dedup();
+    crate::organizations::primary_organizations(tx, &customers)
+}
+
+/// Where a touchpoint happened and whom it concerns besides the customer.
+struct Place {
+    channel: Option<Uuid>,
+    organization: Option<Uuid>,
+}
+
+/// Every channel and organization that a batch refers to.
+struct Places {
+    channels: HashSet<Uuid>,
+    organizations: HashSet<Uuid>,
+    channels_outside: HashMap<(String, String), Uuid>,
+    organizations_outside: HashMap<(String, String), Uuid>,
+}
+
+impl Places {
+    fn load(tx: &mut Tx, new: &[&NewTouchpoint]) -> Result<Self> {
+        let outside = |tx: &mut Tx, owner, references: Vec<&ExternalId>| -> Result<_> {
+            let rows = external_ids::find_many(tx, owner, &references)?;
+            Ok(rows.into_iter().map(|(source, id, at)| ((source, id), at)).collect::<HashMap<_, _>>())
+        };
+        let channels = || new.iter().filter_map(|new| new.channel.as_ref());
+        let organizations = || new.iter().filter_map(|new| new.organization.as_ref());
+        let references = channels().filter_map(|channel| channel.external_id.as_ref()).collect();
+        let channels_outside = outside(tx, Owner::Channel, references)?;
+        let references = organizations().filter_map(|one| one.external_id.as_ref()).collect();
+        let organizations_outside = outside(tx, Owner::Organization, references)?;
+        let mut ids: Vec<Uuid> = channels().filter_map(|channel| channel.id).collect();
+        ids.extend(channels_outside.values());
+        let channels = crate::channels::exists_many(tx, &ids)?;
+        let mut ids: Vec<Uuid> = organizations().filter_map(|one| one.id).collect();
+        ids.extend(organizations_outside.values());
+        let organizations = crate::organizations::exists_many(tx, &ids)?;
+        Ok(Self { channels, organizations, channels_outside, organizations_outside })
+    }
+
+    fn of(&self, new: &NewTouchpoint) -> Result<Place> {
+        let channel = new.channel.as_ref().map(|ChannelReference { id, external_id }| {
+            let found = find(*id, external_id.as_ref(), &self.channels_outside, &self.channels);
+            found.ok_or_else(|| unknown("channel"))
+        });
+        let organization =
+            new.organization.as_ref().map(|OrganizationReference { id, external_id }| {
+                let (outside, known) = (&self.organizations_outside, &self.organizations);
+                find(*id, external_id.as_ref(), outside, known).ok_or_else(|| unknown("organization"))
+            });
+        Ok(Place { channel: channel.transpose()?, organization: organization.transpose()? })
+    }
+}
+
+fn find(
+    id: Option<Uuid>,
+    reference: Option<&ExternalId>,
+    outside: &HashMap<(String, String), Uuid>,
+    known: &HashSet<Uuid>,
+) -> Option<Uuid> {
+    let by_reference =
+        || outside.get(&(reference?.source.clone(), reference?.id.clone())).copied();
+    id.or_else(by_reference).filter(|id| known.contains(id))
+}
+
+fn unknown(what: &str) -> Error {
+    let detail = format!("there is no such {what} in this workspace");
+    Error::invalid(vec![FieldError::at(format!("#/{what}"), "not_found", detail)])
+}
+
+fn entry(
+    tx: &mut Tx,
+    new: &NewTouchpoint,
+    person: Referenced,
+    place: Place,
+    memberships: &HashMap<Uuid, Uuid>,
+) -> Result<Entry> {
+    let direction = new.direction.unwrap_or(Direction::Inbound);
+    let json = |value: Result<Option<Value>>| value;
+    let member_of = || memberships.get(&person.customer_id?).copied();
+    Ok(Entry {
+        id: tx.new_id_at(new.occurred_at.unwrap_or(tx.now)),
+        customer_id: person.customer_id,
+        organization_id: place.organization.or_else(member_of),
+        channel_id: place.channel,
+        direction,
+        kind: new.r#type.clone(),
+        name: new.name.clone(),
+        source: new.source.clone().unwrap_or_else(|| "api".into()),
+        message_id: new.message_id.clone(),
+        subject: json(new.subject.as_ref().map(compact).transpose())?,
+        actor: actor(tx, new, direction, person.customer_id)?,
+        value: new.value.clone(),
+        content: json(new.content.as_ref().map(compact).transpose())?,
+        context: json(new.context.as_ref().map(compact).transpose())?,
+        properties: Value::Object(new.properties.0.clone()),
+        anonymous_id: person.anonymous_id,
+    })
+}
+
+fn actor(tx: &Tx, new: &NewTouchpoint, direction: Direction, customer: Option<Uuid>) -> Result<Value> {
+    match (&new.actor, direction) {
+        (Some(actor), _) => {
+            serde_json::to_value(actor).map_err(|error| Error::internal(error.to_string()))
+        }
+        (None, Direction::Inbound) => Ok(json!({ "type": "customer", "id": customer })),
+        (None, Direction::Outbound | Direction::Internal) => Ok(journal::actor(tx)),
+    }
+}

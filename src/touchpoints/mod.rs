@@ -1,0 +1,188 @@
+//! Touchpoints: everything that happens between the company and its customers, online or offline.
+
+mod ingest;
+mod timeline;
+
+use actix_web::{get, post};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_actix_web::service_config::ServiceConfig;
+use uuid::Uuid;
+use validator::{Validate, ValidationError};
+
+pub use ingest::many as ingest;
+
+use crate::auth::{Caller, Scope};
+use crate::customers::references::{CustomerReference, OnUnknownCustomer};
+use crate::error::Result;
+use crate::external_ids::ExternalId;
+use crate::http::reply::{IntoReply, Plain};
+use crate::http::{Batch, Json, Path, Query, Reply};
+use crate::journal::touchpoint::{TouchpointContent, TouchpointContext, TouchpointSubject};
+use crate::journal::{self, Direction, Touchpoint, TouchpointActor};
+use crate::values::free::FreeObject;
+use crate::values::money::Money;
+
+pub fn routes(api: &mut ServiceConfig) {
+    api.service(timeline::list_touchpoints)
+        .service(create_touchpoint)
+        .service(batch_create_touchpoints)
+        .service(get_touchpoint)
+        .service(timeline::list_customer_timeline)
+        .service(timeline::list_organization_timeline);
+}
+
+/// The channel something happened on, by one of these.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, Validate, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ChannelReference {
+    /// The channel's id.
+    pub id: Option<Uuid>,
+    /// Its id in an outside system.
+    #[validate(nested)]
+    pub external_id: Option<ExternalId>,
+}
+
+/// The organization something concerns, by one of these.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, Validate, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct OrganizationReference {
+    /// The organization's id.
+    pub id: Option<Uuid>,
+    /// Its id in an outside system.
+    #[validate(nested)]
+    pub external_id: Option<ExternalId>,
+}
+
+/// Something that happened, to be remembered.
+#[derive(Debug, Clone, Serialize, Deserialize, Validate, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewTouchpoint {
+    /// Who it was; absent where nobody can be named.
+    #[validate(nested)]
+    pub customer: Option<CustomerReference>,
+    /// The channel it happened on.
+    #[validate(nested)]
+    pub channel: Option<ChannelReference>,
+    /// The organization it concerns; absent means the customer's primary one.
+    #[validate(nested)]
+    pub organization: Option<OrganizationReference>,
+    /// What happened, as `noun.past_verb`: a reserved type or one of your own. Those of our own
+    /// resources (`customer.*`, `identity.*`, `channel.*` …) are ours to write.
+    #[validate(custom(function = "touchpoint_type"))]
+    #[schema(example = "product.viewed", min_length = 3, max_length = 100, pattern = "^[a-z][a-z0-9_]*([.][a-z][a-z0-9_]*)+$")]
+    pub r#type: String,
+    /// What your system calls it.
+    #[validate(length(max = 200))]
+    #[schema(example = "Product Viewed", max_length = 200)]
+    pub name: Option<String>,
+    /// Which way it went; `inbound` unless said otherwise.
+    pub direction: Option<Direction>,
+    /// When it happened, from 1970 to tomorrow; now unless said otherwise.
+    pub occurred_at: Option<DateTime<Utc>>,
+    /// Your system; `api` unless said otherwise.
+    #[validate(length(min = 1, max = 100))]
+    #[schema(example = "shop", min_length = 1, max_length = 100)]
+    pub source: Option<String>,
+    /// Your id of it: a repeat from the same source changes nothing.
+    #[validate(length(min = 1, max = 255))]
+    #[schema(example = "evt-20260314-000017", min_length = 1, max_length = 255)]
+    pub message_id: Option<String>,
+    /// What it is about.
+    #[validate(nested)]
+    pub subject: Option<TouchpointSubject>,
+    /// Who did it; the customer where it is inbound, else the caller.
+    pub actor: Option<TouchpointActor>,
+    /// What it was worth.
+    pub value: Option<Money>,
+    /// What was said or sent.
+    #[validate(nested)]
+    pub content: Option<TouchpointContent>,
+    /// The circumstances.
+    #[validate(nested)]
+    pub context: Option<TouchpointContext>,
+    /// Anything else.
+    #[serde(default)]
+    #[validate(custom(function = "crate::values::free::valid"))]
+    pub properties: FreeObject,
+}
+
+/// The types that only we write: each tells of a change to one of our own resources.
+const OWN_NOUNS: [&str; 6] =
+    ["customer", "identity", "channel", "organization", "membership", "consent"];
+
+fn touchpoint_type(kind: &str) -> Result<(), ValidationError> {
+    let is_word = |word: &str| {
+        word.starts_with(|c: char| c.is_ascii_lowercase())
+            && word.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+    };
+    let words: Vec<&str> = kind.split('.').collect();
+    if kind.len() > 100 || words.len() < 2 || !words.iter().all(|word| is_word(word)) {
+        let expected = "must be `noun.past_verb` in lower case, such as `product.viewed`";
+        return Err(ValidationError::new("invalid_type").with_message(expected.into()));
+    }
+    if OWN_NOUNS.contains(&words[0]) {
+        let reason = "types of our own resources are written by those resources alone";
+        return Err(ValidationError::new("reserved_type").with_message(reason.into()));
+    }
+    Ok(())
+}
+
+/// Touchpoints to remember, each on its own.
+#[derive(Debug, Clone, Serialize, Deserialize, Validate, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewTouchpointBatch {
+    /// 1 to 1000 touchpoints.
+    #[validate(custom(function = "crate::values::valid::batch"))]
+    #[schema(min_items = 1, max_items = 1000)]
+    pub items: Vec<NewTouchpoint>,
+}
+
+/// How touchpoints are taken in.
+#[derive(Debug, Clone, Serialize, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct IngestOptions {
+    /// What to do when nobody has the identities a touchpoint names; `reject` unless said otherwise.
+    pub on_unknown_customer: Option<OnUnknownCustomer>,
+}
+
+/// Report a touchpoint
+///
+/// A repeat of the same `source` and `message_id` changes nothing and answers what is stored, with
+/// `Idempotent-Replayed: true`.
+#[utoipa::path(tag = "touchpoints", security(("bearer" = ["touchpoints:ingest"])), params(IngestOptions), responses((status = 201, body = Touchpoint)))]
+#[post("/touchpoints")]
+async fn create_touchpoint(
+    caller: Caller,
+    options: Query<IngestOptions>,
+    new: Json<NewTouchpoint>,
+) -> Result<Reply> {
+    let grant = caller.must(Scope::TouchpointsIngest)?;
+    let unknown = options.on_unknown_customer.unwrap_or(OnUnknownCustomer::Reject);
+    grant.write(move |tx| ingest::one(tx, &new, unknown)).await
+}
+
+/// Report up to 1000 touchpoints
+///
+/// Each item is stored, recognised as a repeat (status 200) or refused on its own.
+#[utoipa::path(tag = "touchpoints", security(("bearer" = ["touchpoints:ingest"])), params(IngestOptions), responses((status = 207, body = Batch)))]
+#[post("/touchpoints/batch")]
+async fn batch_create_touchpoints(
+    caller: Caller,
+    options: Query<IngestOptions>,
+    batch: Json<NewTouchpointBatch>,
+) -> Result<Reply> {
+    let grant = caller.must(Scope::TouchpointsIngest)?;
+    grant.charge(batch.items.len())?;
+    let unknown = options.on_unknown_customer.unwrap_or(OnUnknownCustomer::Reject);
+    grant.write(move |tx| Ok(Batch::of(ingest::many(tx, &batch.items, unknown)?))).await
+}
+
+/// Get a touchpoint
+#[utoipa::path(tag = "touchpoints", security(("bearer" = ["touchpoints:read"])), responses((status = 200, body = Touchpoint)))]
+#[get("/touchpoints/{id}")]
+async fn get_touchpoint(caller: Caller, id: Path<Uuid>) -> Result<Reply> {
+    let grant = caller.must(Scope::TouchpointsRead)?;
+    grant.read(move |conn| Plain(journal::read::find(conn, *id)?).into_reply()).await
+}

@@ -1,0 +1,151 @@
+//! The worker: carries out queued jobs and keeps the database in order.
+
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use chrono::{Days, Months, TimeDelta, Utc};
+use diesel::prelude::*;
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::app::App;
+use crate::db::WorkspaceId;
+use crate::error::{Error, Result};
+use crate::jobs::{self, Job, NewJob};
+use crate::schema::{idempotency_keys, refresh_tokens, touchpoint_keys};
+
+/// The queue of the upkeep below, which belongs to no workspace.
+const MAINTENANCE: &str = "maintenance";
+/// How long a touchpoint's (source, message_id) is remembered.
+const KEYS_KEPT_FOR: TimeDelta = TimeDelta::days(400);
+/// How long finished jobs can be looked at.
+const JOBS_KEPT_FOR: TimeDelta = TimeDelta::days(7);
+
+/// What each kind of job does. A kind that is not listed fails, so that nothing waits for ever.
+const KINDS: &[(&str, fn(&App, &Job) -> Result<()>)] =
+    &[("maintenance.partitions", make_partitions), ("maintenance.prune", prune)];
+
+/// How often each kind of upkeep is queued.
+const SCHEDULE: &[(&str, TimeDelta)] = &[
+    ("maintenance.partitions", TimeDelta::hours(12)),
+    ("maintenance.prune", TimeDelta::hours(1)),
+];
+
+/// Starts the worker; it ends when the app drains.
+pub fn start(app: App) -> std::io::Result<JoinHandle<()>> {
+    std::thread::Builder::new().name("worker".into()).spawn(move || run(&app))
+}
+
+/// Works until the app drains. Errors are logged and waited out: a worker outlives its database.
+pub fn run(app: &App) {
+    let worker = Uuid::now_v7();
+    let mut next_round = Instant::now();
+    while !app.is_draining() {
+        if Instant::now() < next_round {
+            std::thread::sleep(Duration::from_millis(100));
+            continue;
+        }
+        let found = round(app, worker).unwrap_or_else(|error| {
+            log::warn!("worker: {error}");
+            0
+        });
+        if found == 0 {
+            next_round = Instant::now() + jobs::POLL;
+        }
+    }
+}
+
+/// One look at the queue; returns how many jobs were carried out.
+pub fn round(app: &App, worker: Uuid) -> Result<usize> {
+    schedule(app)?;
+    jobs::release_expired(&app.db)?;
+    let claimed = jobs::claim(&app.db, worker)?;
+    for job in &claimed {
+        let outcome = carry_out(app, job);
+        if let Err(error) = &outcome {
+            let (kind, id, attempts) = (job.kind.as_str(), job.id.to_string(), job.attempts);
+            log::warn!(kind, job_id = id.as_str(), attempts; "job failed: {error}");
+        }
+        job.finish(&app.db, &outcome)?;
+    }
+    jobs::measure(&app.db, &app.metrics)?;
+    Ok(claimed.len())
+}
+
+fn carry_out(app: &App, job: &Job) -> Result<()> {
+    match KINDS.iter().find(|(kind, _)| *kind == job.kind) {
+        Some((_, work)) => work(app, job),
+        None => Err(Error::internal(format!("no worker knows jobs of kind `{}`", job.kind))),
+    }
+}
+
+/// Queues the upkeep of the present period, once however many workers there are.
+fn schedule(app: &App) -> Result<()> {
+    let now = Utc::now();
+    for (kind, every) in SCHEDULE {
+        let period = now.timestamp().div_euclid(every.num_seconds());
+        if app.scheduled.is_new(kind, period) {
+            let job = NewJob {
+                queue: MAINTENANCE,
+                kind,
+                payload: json!({ "period": period }),
+                run_at: now,
+                unique_key: Some((*kind).to_owned()),
+            };
+            app.db.system(|pg| jobs::enqueue(pg, nobody(), &job, now))?;
+        }
+    }
+    Ok(())
+}
+
+/// The workspace of jobs that belong to none.
+fn nobody() -> WorkspaceId {
+    WorkspaceId::trusted(Uuid::nil())
+}
+
+/// Makes the log's partitions from last month to three months ahead.
+fn make_partitions(app: &App, _: &Job) -> Result<()> {
+    let today = Utc::now().date_naive();
+    let days = (0..=4).filter_map(|n| today.checked_add_months(Months::new(n)));
+    let days = days.chain(today.checked_sub_days(Days::new(31)));
+    app.db.system_write(|pg| crate::journal::ensure_partitions(pg, days.clone()))
+}
+
+/// Removes what nobody can ask for any more.
+fn prune(app: &App, _: &Job) -> Result<()> {
+    let now = Utc::now();
+    let answers = now - crate::http::idempotency::KEPT_FOR;
+    app.db.system(|pg| {
+        diesel::delete(idempotency_keys::table.filter(idempotency_keys::created_at.lt(answers)))
+            .execute(pg)?;
+        let keys = touchpoint_keys::table.filter(touchpoint_keys::created_at.lt(now - KEYS_KEPT_FOR));
+        diesel::delete(keys).execute(pg)?;
+        diesel::delete(refresh_tokens::table.filter(refresh_tokens::expires_at.lt(now)))
+            .execute(pg)?;
+        jobs::prune(pg, now - JOBS_KEPT_FOR)
+    })
+}
+
+/// Renews what the process keeps in memory: the origins that workspaces allow.
+pub fn renew(app: &App) -> Result<()> {
+    let origins = app.db.system(crate::workspaces::all_origins)?;
+    app.origins.replace(origins);
+    Ok(())
+}
+
+/// Starts the thread that calls [`renew`] every ten seconds.
+pub fn start_renewal(app: App) -> std::io::Result<JoinHandle<()>> {
+    const EVERY: Duration = Duration::from_secs(10);
+    std::thread::Builder::new().name("renewal".into()).spawn(move || {
+        let mut next = Instant::now();
+        while !app.is_draining() {
+            if Instant::now() >= next {
+                next = Instant::now() + EVERY;
+                if let Err(error) = renew(&app) {
+                    log::warn!("renewal: {error}");
+                }
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    })
+}

@@ -1,0 +1,13 @@
+//! The API, tested from outside: real HTTP against a real Postgres.
+
+mod attributes;
+mod customers;
+mod guards;
+mod harness;
+mod http;
+mod idempotency;
+mod openapi;
+mod openapi_rules;
+mod rules;
+mod things;
+mod touchpoints;
