@@ -50,8 +50,8 @@ fn resources(api: &mut ServiceConfig) {
         .configure(crate::workspaces::routes)
         .configure(crate::users::routes)
         .configure(crate::api_keys::routes)
-        //ti
-;
+        .configure(crate::trusted_issuers::routes)
+        .configure(crate::sessions::routes);
 }
 
 /// Mounts the API, the docs page and the answers to everything else.

@@ -3,167 +3,30 @@
 //! The text of a key is shown once, by the answer that made it, and stored nowhere: not even in
 //! the answer that is kept for an `Idempotency-Key`.
 
-use std::sync::Arc;
+mod rules;
+mod texts;
+mod types;
 
 use actix_web::{delete, get, patch, post};
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::prelude::*;
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use serde_with::rust::double_option;
-use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
 use uuid::Uuid;
-use validator::Validate;
+
+pub use types::{ApiKey, ApiKeyFilter, ApiKeyPatch, ApiKeyRotation, ApiKeyWithSecret, NewApiKey};
 
 use crate::auth::key::{KeyKind, KeyText};
 use crate::auth::{Caller, Identity, Scope, Scopes, authenticate::stored_scopes};
 use crate::db::keyset::{SortKey, SortKind};
 use crate::db::{Actor, Conn, Db, Outcome, Tx, WorkspaceId};
 use crate::error::{Code, Error, OnConstraint, Result};
-use crate::http::{
-    AnyOf, Created, Found, IfMatch, Json, List, NoContent, Page, Path, Query, Reply, Versioned,
-};
+use crate::http::{Created, Found, IfMatch, Json, List, NoContent, Page, Path, Query, Reply};
 use crate::journal::{Change, differences, record};
 use crate::schema::api_keys;
-use crate::users::powers::{must_be_owner, must_cover};
 use crate::workspaces::Workspace;
-
-/// A credential for a program. Its text is not among the fields: nobody has it but its holder.
-#[derive(Debug, Clone, Queryable, Selectable, Serialize, ToSchema)]
-#[diesel(table_name = api_keys)]
-pub struct ApiKey {
-    /// Unique id, a UUIDv7.
-    pub id: Uuid,
-    /// What the key is for.
-    #[schema(example = "Web shop")]
-    pub name: String,
-    /// Who is meant to hold it.
-    pub kind: KeyKind,
-    /// What it may do; `*` is everything, also what later versions add.
-    #[schema(example = json!(["customers:read", "touchpoints:ingest"]))]
-    pub scopes: Vec<String>,
-    /// Whether it sees live data; a test key sees test data only.
-    pub livemode: bool,
-    /// How the text begins.
-    #[schema(example = "ecrm_sk_0VcQ3kPB")]
-    pub prefix: String,
-    /// How the text ends.
-    #[schema(example = "k3Xw")]
-    pub last4: String,
-    /// When it stops working; null never.
-    pub expires_at: Option<DateTime<Utc>>,
-    /// When it was last used, to the minute; null never.
-    pub last_used_at: Option<DateTime<Utc>>,
-    /// Rises by one with every change; the `ETag`.
-    pub version: i64,
-    /// When the key was made.
-    pub created_at: DateTime<Utc>,
-    /// When it was last changed.
-    pub updated_at: DateTime<Utc>,
-}
-
-/// A new key with its text, which is shown this once.
-#[derive(Debug, Clone, Serialize, ToSchema)]
-pub struct ApiKeyWithSecret {
-    #[serde(flatten)]
-    pub api_key: ApiKey,
-    /// The text to send as `Authorization: Bearer …`; null where the answer is a replay.
-    #[schema(example = "ecrm_sk_0VcQ3kPB…k3Xw")]
-    pub key: Option<String>,
-}
-
-impl Versioned for ApiKey {
-    const COLLECTION: &'static str = "/v1/api_keys";
-
-    fn id(&self) -> Uuid {
-        self.id
-    }
-
-    fn version(&self) -> i64 {
-        self.version
-    }
-}
-
-impl Versioned for ApiKeyWithSecret {
-    const COLLECTION: &'static str = ApiKey::COLLECTION;
-
-    fn id(&self) -> Uuid {
-        self.api_key.id
-    }
-
-    fn version(&self) -> i64 {
-        self.api_key.version
-    }
-}
-
-/// A key to be made.
-#[derive(Debug, Clone, Deserialize, Validate, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct NewApiKey {
-    /// What the key is for.
-    #[validate(length(min = 1, max = 200))]
-    #[schema(example = "Web shop", min_length = 1, max_length = 200)]
-    pub name: String,
-    /// Who is meant to hold it: `secret` a server, `write` a web page or app, `portal` a customer
-    /// portal.
-    #[serde(default = "secret")]
-    #[schema(default = "secret", example = "secret")]
-    pub kind: KeyKind,
-    /// What it may do, at most what the caller may. A `write` key can report touchpoints and
-    /// nothing else, a `portal` key has no scope.
-    #[serde(default)]
-    #[validate(length(max = 100))]
-    #[schema(max_items = 100, example = json!(["customers:read", "touchpoints:ingest"]))]
-    pub scopes: Vec<String>,
-    /// Whether it sees live data; the caller's own mode where absent. A test credential makes test
-    /// keys only.
-    pub livemode: Option<bool>,
-    /// When it stops working.
-    #[validate(custom(function = "crate::values::valid::time"))]
-    pub expires_at: Option<DateTime<Utc>>,
-}
-
-/// Changes to a key.
-#[derive(Debug, Clone, Deserialize, Validate, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ApiKeyPatch {
-    /// What the key is for.
-    #[validate(length(min = 1, max = 200))]
-    #[schema(example = "Web shop", min_length = 1, max_length = 200)]
-    pub name: Option<String>,
-    /// What it may do, at most what the caller may.
-    #[validate(length(max = 100))]
-    #[schema(max_items = 100, example = json!(["customers:read"]))]
-    pub scopes: Option<Vec<String>>,
-    /// When it stops working; null never.
-    #[serde(default, with = "double_option")]
-    #[validate(custom(function = "crate::values::valid::time"))]
-    pub expires_at: Option<Option<DateTime<Utc>>>,
-}
-
-/// How a key is to be replaced.
-#[derive(Debug, Clone, Deserialize, Validate, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ApiKeyRotation {
-    /// Seconds for which the old key still works, up to a week.
-    #[serde(default)]
-    #[validate(range(min = 0, max = 604_800))]
-    #[schema(default = 0, minimum = 0, maximum = 604800, example = 3600)]
-    pub overlap_seconds: i32,
-}
-
-/// Which keys to list.
-#[derive(Debug, Clone, Serialize, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-pub struct ApiKeyFilter {
-    /// Any of these kinds.
-    #[serde(default)]
-    #[param(value_type = Option<Vec<KeyKind>>, style = Form, explode = false)]
-    pub kind: AnyOf<KeyKind>,
-    /// Only live keys, or only test keys.
-    pub livemode: Option<bool>,
-}
+use rules::{check_end, check_mode, check_powers, scopes_of};
+use texts::Texts;
 
 pub fn routes(api: &mut ServiceConfig) {
     api.service(list_api_keys)
@@ -245,8 +108,7 @@ async fn update_api_key(
 ) -> Result<Reply> {
     let grant = caller.must(Scope::ApiKeysWrite)?;
     let (app, identity) = (grant.app().clone(), caller.identity.clone());
-    let reply =
-        grant.write(move |tx| patch.apply(tx, *id, if_match, &identity).map(Found)).await?;
+    let reply = grant.write(move |tx| patch.apply(tx, *id, if_match, &identity).map(Found)).await?;
     app.credentials.forget();
     Ok(reply)
 }
@@ -266,9 +128,8 @@ async fn rotate_api_key(
     let (app, identity) = (grant.app().clone(), caller.identity.clone());
     let texts = Texts::generate(identity.home);
     let shown = texts.clone();
-    let reply = grant
-        .write(move |tx| rotation.apply(tx, *id, &identity, &texts).map(unshown))
-        .await?;
+    let reply =
+        grant.write(move |tx| rotation.apply(tx, *id, &identity, &texts).map(unshown)).await?;
     app.credentials.forget();
     shown.show(reply)
 }
@@ -320,101 +181,15 @@ impl ApiKeyFilter {
     }
 }
 
-/// 403 where a test credential reaches for a live key.
-fn check_mode(identity: &Identity, livemode: bool) -> Result<()> {
-    if identity.livemode || !livemode {
-        return Ok(());
-    }
-    Err(Error::new(Code::FORBIDDEN, "a test credential makes test keys only"))
-}
-
-/// 403 unless the caller may do all that a key may do: whoever holds its text could.
-fn check_powers(identity: &Identity, scopes: Scopes) -> Result<()> {
-    must_cover(identity, scopes)?;
-    // An admin has `*` and still is no owner; a key with `*` counts as one.
-    if scopes == Scopes::ALL { must_be_owner(identity) } else { Ok(()) }
-}
-
-/// The scopes of a key of this kind, given as a list.
-fn scopes_of(kind: KeyKind, list: &[String]) -> Result<Scopes> {
-    let given = Scopes::from_list(list.iter().map(String::as_str))
-        .map_err(|unknown| Error::field("#/scopes", "unknown_scope", unknown.to_string()))?;
-    let fixed = kind.allowed_scopes();
-    match kind {
-        KeyKind::Secret if given.is_empty() => {
-            Err(Error::field("#/scopes", "required", "a secret key needs at least one scope"))
-        }
-        KeyKind::Secret => Ok(given),
-        KeyKind::Write | KeyKind::Portal if given.is_empty() || given == fixed => Ok(fixed),
-        KeyKind::Write | KeyKind::Portal => {
-            let detail = format!("a `{kind}` key has exactly the scopes `{fixed}`");
-            Err(Error::field("#/scopes", "invalid_scopes", detail))
-        }
-    }
-}
-
-fn check_end(end: Option<DateTime<Utc>>, now: DateTime<Utc>) -> Result<()> {
-    match end {
-        Some(end) if end <= now => {
-            Err(Error::field("#/expires_at", "in_the_past", "`expires_at` must lie ahead"))
-        }
-        Some(_) | None => Ok(()),
-    }
-}
-
 /// Makes a key from the command line, where nobody's powers limit it. Blocks.
 pub fn create(db: &Db, workspace: &Workspace, new: &NewApiKey) -> Result<(ApiKey, KeyText)> {
     let ready = new.ready(true)?;
     let session = workspace.session(ready.livemode, Actor::SYSTEM, Uuid::now_v7().to_string());
     let texts = Texts::generate(workspace.home());
     let made = db.write(&session, &|tx| ready.insert(tx, &texts).map(Outcome::Commit))?;
-    let text = texts.take(made.kind, made.livemode).ok_or_else(|| Error::internal("no key text"))?;
+    let text =
+        texts.take(made.kind, made.livemode).ok_or_else(|| Error::internal("no key text"))?;
     Ok((made, text))
-}
-
-/// New texts, one for every kind and mode. Which one a key gets is decided in its transaction, and
-/// none may get into the answer that is kept for replays.
-#[derive(Clone)]
-struct Texts(Arc<Vec<KeyText>>);
-
-impl Texts {
-    fn generate(home: WorkspaceId) -> Self {
-        let kinds = [KeyKind::Secret, KeyKind::Write, KeyKind::Portal];
-        let sorts = kinds.into_iter().flat_map(|kind| [(kind, true), (kind, false)]);
-        let home = home.uuid();
-        Self(Arc::new(sorts.map(|(kind, mode)| KeyText::generate(kind, mode, home)).collect()))
-    }
-
-    fn of(&self, kind: KeyKind, livemode: bool) -> &KeyText {
-        let mut texts = self.0.iter();
-        texts
-            .find(|text| text.kind() == kind && text.livemode() == livemode)
-            .expect("BUG: there is a text of every kind and mode")
-    }
-
-    fn take(self, kind: KeyKind, livemode: bool) -> Option<KeyText> {
-        KeyText::parse(self.of(kind, livemode).reveal())
-    }
-
-    /// Puts the text into the answer that made its key; replays and refusals stay as they are.
-    fn show(&self, mut reply: Reply) -> Result<Reply> {
-        let is_replay = reply.headers.iter().any(|(name, _)| name == "Idempotent-Replayed");
-        if is_replay || reply.status != 201 {
-            return Ok(reply);
-        }
-        let broken = |error: serde_json::Error| Error::internal(error.to_string());
-        let mut body: Value = serde_json::from_slice(&reply.body).map_err(broken)?;
-        let Sort { kind, livemode } = Sort::deserialize(&body).map_err(broken)?;
-        body["key"] = json!(self.of(kind, livemode).reveal());
-        reply.body = serde_json::to_vec(&body).map_err(broken)?;
-        Ok(reply)
-    }
-}
-
-#[derive(Deserialize)]
-struct Sort {
-    kind: KeyKind,
-    livemode: bool,
 }
 
 fn unshown(api_key: ApiKey) -> Created<ApiKeyWithSecret> {
@@ -567,8 +342,4 @@ fn change(kind: &'static str, id: Uuid, properties: Value) -> Change<'static> {
         subject: ("api_key", id),
         properties,
     }
-}
-
-fn secret() -> KeyKind {
-    KeyKind::Secret
 }

@@ -76,14 +76,20 @@ impl std::ops::Deref for App {
 impl App {
     /// Assembles the state from settings with their secrets filled in.
     pub fn new(config: Config, database_url: &str) -> Result<Self> {
-        let secret = config.jwt_secret.clone().ok_or_else(|| Error::internal("no ECRM_JWT_SECRET"))?;
-        let master = config.master_key.clone().ok_or_else(|| Error::internal("no ECRM_MASTER_KEY"))?;
+        let secret =
+            config.jwt_secret.clone().ok_or_else(|| Error::internal("no ECRM_JWT_SECRET"))?;
+        let master =
+            config.master_key.clone().ok_or_else(|| Error::internal("no ECRM_MASTER_KEY"))?;
         let metrics = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION")));
         let replica = config.database_read_url.as_deref();
         let db = Db::new(&config, database_url, replica, metrics.clone());
         let previous = config.jwt_secret_previous.as_deref();
         Ok(Self(Arc::new(Parts {
-            tokens: Tokens::new(secret.as_bytes(), previous.map(str::as_bytes), &config.public_url)?,
+            tokens: Tokens::new(
+                secret.as_bytes(),
+                previous.map(str::as_bytes),
+                &config.public_url,
+            )?,
             jwks: Jwks::new(),
             master_key: MasterKey::from_env_text(&master)?,
             cursor_key: hmac::Key::new(hmac::HMAC_SHA256, format!("cursor:{secret}").as_bytes()),
@@ -113,4 +119,3 @@ impl App {
         self.is_draining.load(Ordering::Relaxed)
     }
 }
-

@@ -7,8 +7,8 @@ use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use serde_with::rust::double_option;
-use utoipa::openapi::schema::{AdditionalProperties, ObjectBuilder, Schema};
 use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{AdditionalProperties, ObjectBuilder, Schema};
 use utoipa::{IntoParams, PartialSchema, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
 use uuid::Uuid;
@@ -21,7 +21,9 @@ use crate::db::json::Jsonb;
 use crate::db::keyset::{SortKey, SortKind};
 use crate::db::{Conn, Tx, WorkspaceId};
 use crate::error::{Error, FieldError, OnConstraint, Result};
-use crate::http::{Created, Found, IfMatch, Json, List, NoContent, Page, Path, Query, Reply, Versioned};
+use crate::http::{
+    Created, Found, IfMatch, Json, List, NoContent, Page, Path, Query, Reply, Versioned,
+};
 use crate::predicate::Kind;
 use crate::schema::{attribute_definitions, unique_attributes};
 use crate::values::{money::Money, time, valid as values};
@@ -131,7 +133,12 @@ pub struct NewAttributeDefinition {
     pub resource: AttributeResource,
     /// Name in `attributes`: lower-case letters, digits and `_`.
     #[validate(custom(function = "crate::values::valid::key"))]
-    #[schema(example = "shoe_size", min_length = 1, max_length = 100, pattern = "^[a-z][a-z0-9_]*$")]
+    #[schema(
+        example = "shoe_size",
+        min_length = 1,
+        max_length = 100,
+        pattern = "^[a-z][a-z0-9_]*$"
+    )]
     pub key: String,
     /// Name for people.
     #[validate(length(min = 1, max = 200))]
@@ -322,7 +329,9 @@ impl AttributeDefinition {
     /// How predicates compare the attribute.
     pub fn kind(&self) -> Option<Kind> {
         match self.r#type {
-            AttributeType::String | AttributeType::Enum | AttributeType::Reference => Some(Kind::Text),
+            AttributeType::String | AttributeType::Enum | AttributeType::Reference => {
+                Some(Kind::Text)
+            }
             AttributeType::Number => Some(Kind::Number),
             AttributeType::Boolean => Some(Kind::Boolean),
             AttributeType::Date => Some(Kind::Date),
@@ -340,14 +349,17 @@ impl AttributeDefinition {
             AttributeType::String => (value.is_string(), "text".into()),
             AttributeType::Number => (value.is_number(), "a number".into()),
             AttributeType::Boolean => (value.is_boolean(), "true or false".into()),
-            AttributeType::Date => {
-                (value.as_str().and_then(time::parse_date).is_some(), "a date such as 2026-03-14".into())
-            }
+            AttributeType::Date => (
+                value.as_str().and_then(time::parse_date).is_some(),
+                "a date such as 2026-03-14".into(),
+            ),
             AttributeType::Datetime => (
                 value.as_str().and_then(time::parse_time).is_some(),
                 "a time such as 2026-03-14T08:00:00Z".into(),
             ),
-            AttributeType::Enum => (is_option(value), format!("one of {}", self.options.join(", "))),
+            AttributeType::Enum => {
+                (is_option(value), format!("one of {}", self.options.join(", ")))
+            }
             AttributeType::MultiEnum => (
                 value.as_array().is_some_and(|items| items.iter().all(is_option)),
                 format!("a list of {}", self.options.join(", ")),
@@ -373,8 +385,10 @@ impl NewAttributeDefinition {
             let detail = "`options` belong to `enum` and `multi_enum`, which need at least one";
             return Err(Error::field("#/options", "invalid_options", detail));
         }
-        let can_be_unique =
-            matches!(self.r#type, AttributeType::String | AttributeType::Number | AttributeType::Reference);
+        let can_be_unique = matches!(
+            self.r#type,
+            AttributeType::String | AttributeType::Number | AttributeType::Reference
+        );
         if self.unique && !can_be_unique {
             let detail = "only `string`, `number` and `reference` can be `unique`";
             return Err(Error::field("#/unique", "invalid_unique", detail));
@@ -548,7 +562,8 @@ impl Definitions {
 /// 422 where attributes grew too large or too deep by merging.
 pub fn check_size(attributes: &Attributes) -> Result<()> {
     let value = Value::Object(attributes.0.clone());
-    let faults = crate::values::json::check_json("#/attributes", &value, &crate::values::json::FREE);
+    let faults =
+        crate::values::json::check_json("#/attributes", &value, &crate::values::json::FREE);
     if faults.is_empty() { Ok(()) } else { Err(Error::invalid(faults)) }
 }
 

@@ -9,23 +9,63 @@ use crate::http::rate_limit::RateLimits;
 /// Name, default and meaning of every environment variable; `.env.example` and `--help` show it.
 pub const SETTINGS: &[(&str, &str, &str)] = &[
     ("ECRM_BIND", "127.0.0.1:8080", "Address and port to listen on."),
-    ("ECRM_PUBLIC_URL", "http://127.0.0.1:8080", "Where callers reach the service; issuer of its tokens."),
-    ("ECRM_DATA_DIR", ".ecrm", "Folder of the private PostgreSQL and of generated development secrets."),
+    (
+        "ECRM_PUBLIC_URL",
+        "http://127.0.0.1:8080",
+        "Where callers reach the service; issuer of its tokens.",
+    ),
+    (
+        "ECRM_DATA_DIR",
+        ".ecrm",
+        "Folder of the private PostgreSQL and of generated development secrets.",
+    ),
     ("DATABASE_URL", "", "An existing PostgreSQL ≥ 15. Empty: a private one is started."),
     ("DATABASE_READ_URL", "", "A read replica for lists and searches. Empty: the primary."),
-    ("DATABASE_MIGRATE_URL", "", "Direct connection of the owning role for migrations. Empty: DATABASE_URL."),
-    ("DATABASE_POOLER", "none", "`transaction` behind a transaction pooler such as pgbouncer, else `none`."),
-    ("PG_BIN_DIR", "", "Folder of the PostgreSQL binaries for the private server. Empty: searched for."),
+    (
+        "DATABASE_MIGRATE_URL",
+        "",
+        "Direct connection of the owning role for migrations. Empty: DATABASE_URL.",
+    ),
+    (
+        "DATABASE_POOLER",
+        "none",
+        "`transaction` behind a transaction pooler such as pgbouncer, else `none`.",
+    ),
+    (
+        "PG_BIN_DIR",
+        "",
+        "Folder of the PostgreSQL binaries for the private server. Empty: searched for.",
+    ),
     ("ECRM_POOL_SIZE", "8", "Database connections per process; also its blocking threads."),
     ("ECRM_WORKERS", "0", "HTTP worker threads; 0 means one per core."),
-    ("ECRM_MIGRATE_ON_START", "1", "Whether `serve` migrates the database; 0 leaves it to `ecrm migrate`."),
+    (
+        "ECRM_MIGRATE_ON_START",
+        "1",
+        "Whether `serve` migrates the database; 0 leaves it to `ecrm migrate`.",
+    ),
     ("ECRM_RUN_JOBS", "1", "Whether `serve` also works off jobs; 0 leaves it to `ecrm worker`."),
-    ("ECRM_MASTER_KEY", "", "32 bytes in base64 or hex that wrap every workspace's key. Generated in development."),
+    (
+        "ECRM_MASTER_KEY",
+        "",
+        "32 bytes in base64 or hex that wrap every workspace's key. Generated in development.",
+    ),
     ("ECRM_JWT_SECRET", "", "At least 32 bytes that sign access tokens. Generated in development."),
-    ("ECRM_JWT_SECRET_PREVIOUS", "", "The secret before the last rotation: still verifies, never signs."),
-    ("ECRM_OPERATOR_TOKEN", "", "Bearer token for creating workspaces over HTTP, 32 characters or more. Empty: off."),
+    (
+        "ECRM_JWT_SECRET_PREVIOUS",
+        "",
+        "The secret before the last rotation: still verifies, never signs.",
+    ),
+    (
+        "ECRM_OPERATOR_TOKEN",
+        "",
+        "Bearer token for creating workspaces over HTTP, 32 characters or more. Empty: off.",
+    ),
     ("ECRM_DEV", "0", "1 allows generated secrets together with DATABASE_URL."),
-    ("ECRM_REQUIRE_LEAST_PRIVILEGE", "0", "1 refuses to serve as a superuser or as owner of the tables."),
+    (
+        "ECRM_REQUIRE_LEAST_PRIVILEGE",
+        "0",
+        "1 refuses to serve as a superuser or as owner of the tables.",
+    ),
     ("ECRM_CORS_ORIGINS", "", "Browser origins allowed for every workspace, separated by commas."),
     ("ECRM_TRUSTED_PROXIES", "0", "Number of proxies in front that append to X-Forwarded-For."),
     ("ECRM_RATE_LIMIT_PER_KEY", "6000", "Requests (or batch items) a minute per credential."),
@@ -33,7 +73,11 @@ pub const SETTINGS: &[(&str, &str, &str)] = &[
     ("ECRM_RATE_LIMIT_AUTH", "60", "Token requests a minute per client address."),
     ("ECRM_BODY_LIMIT_BYTES", "1048576", "Largest request body, counted after decompression."),
     ("ECRM_BODY_TIMEOUT_MS", "10000", "Time for a request body to arrive."),
-    ("ECRM_DRAIN_DELAY_MS", "0", "Time between SIGTERM and closing the listener, for load balancers."),
+    (
+        "ECRM_DRAIN_DELAY_MS",
+        "0",
+        "Time between SIGTERM and closing the listener, for load balancers.",
+    ),
     ("ECRM_SHUTDOWN_TIMEOUT_S", "25", "Time for running requests to finish after SIGTERM."),
     ("LOG_FORMAT", "text", "`text` or `json`."),
     ("RUST_LOG", "info", "Log level, also per module (`info,ecrm=debug`)."),
@@ -128,7 +172,8 @@ impl Env<'_> {
     }
 
     fn text(&self, name: &str) -> String {
-        let default = SETTINGS.iter().find(|(known, ..)| *known == name).map(|(_, value, _)| *value);
+        let default =
+            SETTINGS.iter().find(|(known, ..)| *known == name).map(|(_, value, _)| *value);
         self.optional(name).unwrap_or_else(|| default.expect("BUG: setting not listed").into())
     }
 

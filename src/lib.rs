@@ -28,8 +28,8 @@ pub mod external_ids;
 
 // Who may.
 pub mod api_keys;
-//pub mod sessions;
-//pub mod trusted_issuers;
+pub mod sessions;
+pub mod trusted_issuers;
 pub mod users;
 pub mod workspaces;
 
@@ -41,8 +41,8 @@ pub mod profiles;
 pub mod touchpoints;
 
 // All of it together.
-pub mod platform;
 pub mod api;
 pub mod cli;
 pub mod demo;
+pub mod platform;
 pub mod worker;

@@ -19,7 +19,8 @@ pub use routes::Routes;
 /// The same input always gives the same output. Descriptions are not invented here: what a
 /// handler, a schema or a property lacks stays missing, and the rules report it.
 pub fn finish(raw: Value) -> Value {
-    let mut document = head(raw);
+    let mut document = head(name_lists(raw));
+    schemas::flatten(&mut document);
     schemas::add_problem(&mut document);
     operations::finish(&mut document);
     schemas::normalise(&mut document);
@@ -28,6 +29,18 @@ pub fn finish(raw: Value) -> Value {
     shared::add(&mut document);
     examples::attach(&mut document);
     document
+}
+
+/// utoipa names a generic `List_Customer`; generated clients want `CustomerList`.
+fn name_lists(raw: Value) -> Value {
+    let text = raw.to_string();
+    let mut parts = text.split("List_");
+    let mut named = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let end = part.find(|c: char| !c.is_alphanumeric()).unwrap_or(part.len());
+        named.push_str(&format!("{}List{}", &part[..end], &part[end..]));
+    }
+    serde_json::from_str(&named).expect("BUG: renaming keeps JSON")
 }
 
 /// The parts of a document that no operation decides.

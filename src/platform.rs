@@ -102,7 +102,8 @@ async fn get_metrics(req: HttpRequest) -> HttpResponse {
 #[get("/problems/{code}")]
 async fn get_problem_type(code: web::Path<String>) -> Result<web::Json<ProblemType>> {
     let known = Code::ALL.iter().find(|known| known.name == code.as_str());
-    let constraint = Code { title: "A rule of the data model refused the change", ..Code::ALREADY_EXISTS };
+    let constraint =
+        Code { title: "A rule of the data model refused the change", ..Code::ALREADY_EXISTS };
     let found = match known {
         Some(known) => *known,
         None if crate::db::constraints::is_known(&code) => constraint,

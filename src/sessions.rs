@@ -29,7 +29,7 @@ use crate::seal::Secret;
 use crate::users::logins::{self, Account};
 use crate::users::signed_in::{self, Opened};
 use crate::values::email::Email;
-use crate::workspaces::{self, Workspace};
+use crate::workspaces::Workspace;
 use oauth::{Answer, OAuthError, Refusal};
 
 /// How long an access token lives.
@@ -92,7 +92,6 @@ pub struct TokenRevocation {
     /// What it is; tokens say so themselves.
     #[validate(length(max = 100))]
     #[schema(max_length = 100)]
-    #[expect(dead_code, reason = "part of RFC 7009, and no token needs the hint")]
     token_type_hint: Option<String>,
 }
 
@@ -335,7 +334,7 @@ async fn revoke(req: &HttpRequest, payload: web::Payload) -> Answer<Reply> {
     let asked: TokenRevocation = oauth::form(req, payload).await?;
     let (app, id) = (App::of(req), request_id::of(req));
     away(move || Ok(give_up(&app, asked.token.reveal(), id)?)).await?;
-    Ok(Reply { status: 200, content_type: "", headers: vec![], body: vec![] })
+    Ok(Reply::empty(200))
 }
 
 fn give_up(app: &App, text: &str, request_id: String) -> Result<()> {

@@ -232,8 +232,7 @@ async fn update_trusted_issuer(
     must_be_live(&caller.identity)?;
     patch.check(grant.app())?;
     let (app, identity) = (grant.app().clone(), caller.identity.clone());
-    let reply =
-        grant.write(move |tx| patch.apply(tx, *id, if_match, &identity).map(Found)).await?;
+    let reply = grant.write(move |tx| patch.apply(tx, *id, if_match, &identity).map(Found)).await?;
     app.credentials.forget();
     Ok(reply)
 }
@@ -243,11 +242,7 @@ async fn update_trusted_issuer(
 /// Its tokens are refused at once.
 #[utoipa::path(tag = "trusted_issuers", security(("bearer" = ["workspace:write"])), responses((status = 204)))]
 #[delete("/trusted_issuers/{id}")]
-async fn delete_trusted_issuer(
-    caller: Caller,
-    id: Path<Uuid>,
-    if_match: IfMatch,
-) -> Result<Reply> {
+async fn delete_trusted_issuer(caller: Caller, id: Path<Uuid>, if_match: IfMatch) -> Result<Reply> {
     let grant = caller.must(Scope::WorkspaceWrite)?;
     must_be_live(&caller.identity)?;
     let app = grant.app().clone();

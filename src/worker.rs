@@ -26,10 +26,8 @@ const KINDS: &[(&str, fn(&App, &Job) -> Result<()>)] =
     &[("maintenance.partitions", make_partitions), ("maintenance.prune", prune)];
 
 /// How often each kind of upkeep is queued.
-const SCHEDULE: &[(&str, TimeDelta)] = &[
-    ("maintenance.partitions", TimeDelta::hours(12)),
-    ("maintenance.prune", TimeDelta::hours(1)),
-];
+const SCHEDULE: &[(&str, TimeDelta)] =
+    &[("maintenance.partitions", TimeDelta::hours(12)), ("maintenance.prune", TimeDelta::hours(1))];
 
 /// Starts the worker; it ends when the app drains.
 pub fn start(app: App) -> std::io::Result<JoinHandle<()>> {
@@ -118,7 +116,8 @@ fn prune(app: &App, _: &Job) -> Result<()> {
     app.db.system(|pg| {
         diesel::delete(idempotency_keys::table.filter(idempotency_keys::created_at.lt(answers)))
             .execute(pg)?;
-        let keys = touchpoint_keys::table.filter(touchpoint_keys::created_at.lt(now - KEYS_KEPT_FOR));
+        let keys =
+            touchpoint_keys::table.filter(touchpoint_keys::created_at.lt(now - KEYS_KEPT_FOR));
         diesel::delete(keys).execute(pg)?;
         diesel::delete(refresh_tokens::table.filter(refresh_tokens::expires_at.lt(now)))
             .execute(pg)?;

@@ -3,6 +3,7 @@
 //! A workspace has two rows: the live one, and a test twin in which all data of test credentials
 //! lies. Users, keys and settings belong to the live row and hold for both.
 
+mod create;
 mod settings;
 
 use std::collections::HashSet;
@@ -18,18 +19,21 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use uuid::Uuid;
 use validator::{Validate, ValidationError};
 
-pub use settings::{MergePolicy, QuietHours, WorkspaceSettings, WorkspaceSettingsPatch, time_of_day};
+pub use create::create;
+pub use settings::{
+    MergePolicy, QuietHours, WorkspaceSettings, WorkspaceSettingsPatch, time_of_day,
+};
 
 use crate::auth::operator::Operator;
-use crate::auth::{Caller, Role, Scope, blocking, password};
+use crate::auth::{Caller, Scope, blocking};
 use crate::db::json::Jsonb;
-use crate::db::{Actor, Conn, Db, Session, Tx, WorkspaceId, id};
+use crate::db::{Actor, Conn, Session, Tx, WorkspaceId};
 use crate::error::{Error, Result};
 use crate::http::{Found, IfMatch, Json, Reply, Versioned};
 use crate::journal::{Change, differences, record};
 use crate::schema::{cors_origins, workspace_slugs, workspaces};
 use crate::seal::{DataKey, MasterKey, Secret};
-use crate::users::{NewUser, powers::must_be_live};
+use crate::users::powers::must_be_live;
 
 /// A company's workspace.
 #[derive(Debug, Clone, Queryable, Selectable, Serialize, ToSchema)]
@@ -84,7 +88,12 @@ pub struct NewWorkspace {
     pub name: String,
     /// Short name: lower-case letters, digits and `-`.
     #[validate(custom(function = "valid_slug"))]
-    #[schema(example = "alpenglow", min_length = 1, max_length = 63, pattern = "^[a-z0-9]([a-z0-9-]*[a-z0-9])?$")]
+    #[schema(
+        example = "alpenglow",
+        min_length = 1,
+        max_length = 63,
+        pattern = "^[a-z0-9]([a-z0-9-]*[a-z0-9])?$"
+    )]
     pub slug: String,
     /// Currency of figures over several orders, ISO 4217.
     #[serde(default = "euro")]
@@ -242,87 +251,6 @@ pub fn data_key(conn: &mut Conn, master: &MasterKey) -> Result<DataKey> {
 pub fn all_origins(pg: &mut PgConnection) -> Result<HashSet<String>> {
     let origins = cors_origins::table.select(cors_origins::origin).distinct();
     Ok(origins.load::<String>(pg)?.into_iter().collect())
-}
-
-/// Makes a workspace, its test twin, their keys and the first user, all or nothing. `new` has been
-/// validated. Blocks: hashing the owner's password takes its time, before the transaction.
-pub fn create(
-    db: &Db,
-    master: &MasterKey,
-    new: &NewWorkspace,
-    now: DateTime<Utc>,
-) -> Result<Workspace> {
-    let owner = new.owner.as_ref().map(FirstUser::of).transpose()?;
-    db.system_write(|pg| {
-        let (home, twin) = (id::at(now, 1), id::at(now, 2));
-        take_slug(pg, &new.slug, home)?;
-        insert(pg, master, new, Pair { id: twin, twin: home, livemode: false }, now)?;
-        let made = insert(pg, master, new, Pair { id: home, twin, livemode: true }, now)?;
-        allow_origins(pg, made.home(), &new.settings.cors_origins)?;
-        if let Some(FirstUser { user, hash }) = &owner {
-            crate::users::add(pg, made.home(), id::at(now, 3), user, Some(hash.as_str()), now)?;
-        }
-        Ok(made)
-    })
-}
-
-/// The owner as the users know one.
-struct FirstUser {
-    user: NewUser,
-    hash: String,
-}
-
-impl FirstUser {
-    fn of(owner: &NewOwner) -> Result<Self> {
-        let NewOwner { email, name, password } = owner.clone();
-        let hash = password::hash(password.reveal())?;
-        Ok(Self { user: NewUser { email, name, role: Role::Owner, password: None }, hash })
-    }
-}
-
-/// One of the two rows of a workspace, and the other.
-struct Pair {
-    id: Uuid,
-    twin: Uuid,
-    livemode: bool,
-}
-
-fn insert(
-    pg: &mut PgConnection,
-    master: &MasterKey,
-    new: &NewWorkspace,
-    pair: Pair,
-    now: DateTime<Utc>,
-) -> Result<Workspace> {
-    use workspaces as w;
-    Ok(diesel::insert_into(w::table)
-        .values((
-            w::id.eq(pair.id),
-            (w::twin_id.eq(pair.twin), w::livemode.eq(pair.livemode)),
-            w::name.eq(&new.name),
-            w::slug.eq(&new.slug),
-            w::default_currency.eq(&new.default_currency),
-            w::timezone.eq(&new.timezone),
-            w::settings.eq(Jsonb(new.settings.clone())),
-            w::data_key.eq(DataKey::generate().wrap(master, pair.id)),
-            w::version.eq(1_i64),
-            (w::created_at.eq(now), w::updated_at.eq(now)),
-        ))
-        .returning(Workspace::as_returning())
-        .get_result(pg)?)
-}
-
-/// Takes the slug (`workspace_slugs_pkey`). Whose it is remains their secret.
-fn take_slug(pg: &mut PgConnection, slug: &str, home: Uuid) -> Result<()> {
-    let taken = diesel::insert_into(workspace_slugs::table)
-        .values((workspace_slugs::slug.eq(slug), workspace_slugs::workspace_id.eq(home)))
-        .on_conflict_do_nothing()
-        .execute(pg)?;
-    if taken == 1 {
-        return Ok(());
-    }
-    let detail = "another workspace has this `slug`; choose a different one";
-    Err(Error::conflict("workspaces_slug_taken", detail, None))
 }
 
 /// Brings the directory of origins in step with a workspace's own list.

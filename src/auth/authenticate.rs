@@ -105,7 +105,8 @@ impl Place {
     }
 
     fn origins(&self) -> Arc<[String]> {
-        let listed = self.settings["cors_origins"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let listed =
+            self.settings["cors_origins"].as_array().map(Vec::as_slice).unwrap_or_default();
         listed.iter().filter_map(Value::as_str).map(str::to_owned).collect()
     }
 }
@@ -140,11 +141,7 @@ fn verify_key(app: &App, text: &KeyText) -> Result<Identity> {
     key_identity(&key, &place, None)
 }
 
-fn key_identity(
-    key: &KeyRow,
-    place: &Place,
-    narrowed: Option<Scopes>,
-) -> Result<Identity> {
+fn key_identity(key: &KeyRow, place: &Place, narrowed: Option<Scopes>) -> Result<Identity> {
     let is_valid = key.revoked_at.is_none_or(|at| at > Utc::now())
         && key.expires_at.is_none_or(|at| at > Utc::now());
     if !is_valid {

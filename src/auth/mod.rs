@@ -23,10 +23,10 @@ use uuid::Uuid;
 use crate::app::App;
 use crate::db::{Actor, Conn, Outcome, Server, Session, Tx, WorkspaceId};
 use crate::error::{Error, Result};
+use crate::http::client_ip::client_ip;
 use crate::http::cors::AllowedOrigins;
 use crate::http::idempotency::Idempotency;
 use crate::http::observe::LogFields;
-use crate::http::client_ip::client_ip;
 use crate::http::rate_limit::Bucket;
 use crate::http::reply::{IntoReply, Reply};
 use crate::http::request_id;
@@ -169,10 +169,8 @@ impl Grant {
         server: Server,
         work: impl Fn(&mut Conn) -> Result<R> + Send + 'static,
     ) -> Result<Reply> {
-        blocking(move || {
-            self.app.db.read(server, &self.session, &|conn| work(conn)?.into_reply())
-        })
-        .await
+        blocking(move || self.app.db.read(server, &self.session, &|conn| work(conn)?.into_reply()))
+            .await
     }
 
     /// Writes: one hop, one connection, one transaction. With an `Idempotency-Key` the answer is

@@ -257,7 +257,11 @@ mod tests {
 
     #[test]
     fn a_set_reads_back_from_its_text_and_its_list() {
-        let sets = Role::ALL.iter().filter_map(|role| role.parse().ok()).map(Role::scopes).chain([Scopes::NONE]);
+        let sets = Role::ALL
+            .iter()
+            .filter_map(|role| role.parse().ok())
+            .map(Role::scopes)
+            .chain([Scopes::NONE]);
         for set in sets {
             assert_eq!(Scopes::parse(&set.to_string()), Ok(set));
             assert_eq!(Scopes::from_list(set.to_list().iter().map(String::as_str)), Ok(set));

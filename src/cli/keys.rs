@@ -7,13 +7,13 @@ use validator::Validate;
 
 use super::boot::{self, Database};
 use super::{Result, print};
+use crate::api_keys;
 use crate::app::App;
 use crate::auth::key::KeyKind;
 use crate::config::Config;
 use crate::error::Error;
 use crate::http::json::field_errors;
 use crate::workspaces::{self, Workspace};
-use crate::api_keys;
 
 /// What a key made here is like.
 pub struct KeyOptions {

@@ -100,7 +100,7 @@ fn fill(app: &App, tx: &mut Tx, day: &Day) -> Result<(), Error> {
     }
     let touchpoints = parse::<touchpoints::NewTouchpoint>(&day.touchpoints)?;
     for chunk in touchpoints.chunks(1000) {
-        for stored in touchpoints::ingest(tx, chunk, OnUnknownCustomer::Create)? {
+        for stored in touchpoints::ingest(tx, chunk, OnUnknownCustomer::Reject)? {
             stored?;
         }
     }

@@ -90,9 +90,7 @@ pub fn work(config: Config) -> Result<()> {
     let database = Database::open(&config)?;
     let app = boot::app(config, &database)?;
     let thread = worker::start(app.clone()).map_err(|error| error.to_string())?;
-    System::new()
-        .block_on(http::server::wait_for_signal())
-        .map_err(|error| error.to_string())?;
+    System::new().block_on(http::server::wait_for_signal()).map_err(|error| error.to_string())?;
     app.drain();
     thread.join().map_err(|_| "the worker panicked".to_owned())
 }

@@ -36,7 +36,11 @@ pub fn create_many(tx: &mut Tx, new: &[NewCustomer]) -> Result<Vec<Result<Custom
     let owners = known_owners(tx, new)?;
     let mut checked: Vec<Result<Ready>> = Vec::with_capacity(new.len());
     for new in new {
-        checked.push(check(new, &definitions, &owners).map(|marks| Ready { id: tx.new_id(), new, marks }));
+        checked.push(check(new, &definitions, &owners).map(|marks| Ready {
+            id: tx.new_id(),
+            new,
+            marks,
+        }));
     }
     refuse_taken(tx, &mut checked)?;
     refuse_shared_values(tx, &mut checked, &definitions)?;
@@ -57,7 +61,12 @@ fn check(new: &NewCustomer, definitions: &Definitions, owners: &[Uuid]) -> Resul
     if new.owner_id.is_some_and(|owner| !owners.contains(&owner)) {
         return Err(super::unknown_owner());
     }
-    identities::marks(new.email.as_deref(), new.phone.as_deref(), &new.external_ids, &new.identities)
+    identities::marks(
+        new.email.as_deref(),
+        new.phone.as_deref(),
+        &new.external_ids,
+        &new.identities,
+    )
 }
 
 fn known_owners(tx: &mut Tx, new: &[NewCustomer]) -> Result<Vec<Uuid>> {
@@ -152,10 +161,11 @@ fn primary(marks: &[Mark], kind: identities::IdentityType) -> Option<&str> {
 }
 
 fn new_search_key(new: &NewCustomer, definitions: &Definitions) -> String {
-    let mut parts: Vec<&str> = [&new.first_name, &new.last_name, &new.display_name, &new.email, &new.phone]
-        .into_iter()
-        .filter_map(|part| part.as_deref())
-        .collect();
+    let mut parts: Vec<&str> =
+        [&new.first_name, &new.last_name, &new.display_name, &new.email, &new.phone]
+            .into_iter()
+            .filter_map(|part| part.as_deref())
+            .collect();
     parts.extend(new.external_ids.iter().map(|reference| reference.id.as_str()));
     let searchable = definitions.search_text(&new.attributes);
     parts.push(&searchable);

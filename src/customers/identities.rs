@@ -122,10 +122,15 @@ pub type MarkKey = (IdentityType, String);
 
 impl Mark {
     /// Reads an identity; the error says what its type expects.
-    pub fn parse(kind: IdentityType, source: Option<&str>, value: &str) -> Result<Self, FieldError> {
+    pub fn parse(
+        kind: IdentityType,
+        source: Option<&str>,
+        value: &str,
+    ) -> Result<Self, FieldError> {
         let fault = |code, detail: &str| Err(FieldError::at("#/value", code, detail));
         if kind.has_source() != source.is_some() {
-            let detail = "`source` names the system of an `external` or the network of a `social` identity";
+            let detail =
+                "`source` names the system of an `external` or the network of a `social` identity";
             return Err(FieldError::at("#/source", "invalid_source", detail));
         }
         let norm = match kind {
@@ -135,7 +140,12 @@ impl Mark {
             },
             IdentityType::Phone => match Phone::parse(value, None) {
                 Some(phone) => phone.e164,
-                None => return fault("invalid_phone", "`value` is not a phone number with country code"),
+                None => {
+                    return fault(
+                        "invalid_phone",
+                        "`value` is not a phone number with country code",
+                    );
+                }
             },
             _ if value.trim().is_empty() => return fault("required", "`value` is blank"),
             _ => value.to_owned(),
@@ -196,9 +206,9 @@ pub fn marks(
     }
     found.extend(external_ids.iter().map(Mark::external));
     for (position, other) in others.iter().enumerate() {
-        let mark = other
-            .mark()
-            .map_err(|fault| Error::invalid(vec![fault.under(&format!("#/identities/{position}"))]))?;
+        let mark = other.mark().map_err(|fault| {
+            Error::invalid(vec![fault.under(&format!("#/identities/{position}"))])
+        })?;
         if !found.iter().any(|known| known.key() == mark.key()) {
             found.push(mark);
         }

@@ -17,7 +17,9 @@ use uuid::Uuid;
 
 pub use create::{create, create_many};
 pub use identities::{Identity, IdentityType};
-pub use types::{Customer, CustomerFields, CustomerPatch, CustomerStats, LifecycleStage, NewCustomer};
+pub use types::{
+    Customer, CustomerFields, CustomerPatch, CustomerStats, LifecycleStage, NewCustomer,
+};
 
 use crate::auth::{Caller, Scope};
 use crate::db::{Conn, Tx, WorkspaceId};

@@ -69,10 +69,9 @@ pub struct Referenced {
 impl CustomerReference {
     fn marks(&self) -> Result<Vec<Mark>> {
         let mut others = self.identities.clone();
-        for (kind, value) in [
-            (IdentityType::UserId, &self.user_id),
-            (IdentityType::AnonymousId, &self.anonymous_id),
-        ] {
+        for (kind, value) in
+            [(IdentityType::UserId, &self.user_id), (IdentityType::AnonymousId, &self.anonymous_id)]
+        {
             if let Some(value) = value.clone() {
                 others.push(NewIdentity { r#type: kind, source: None, value, is_verified: false });
             }
@@ -83,12 +82,16 @@ impl CustomerReference {
 
     fn new_customer(&self) -> NewCustomer {
         let mut identities = self.identities.clone();
-        for (kind, value) in [
-            (IdentityType::UserId, &self.user_id),
-            (IdentityType::AnonymousId, &self.anonymous_id),
-        ] {
+        for (kind, value) in
+            [(IdentityType::UserId, &self.user_id), (IdentityType::AnonymousId, &self.anonymous_id)]
+        {
             if let Some(value) = value.clone() {
-                identities.push(NewIdentity { r#type: kind, source: None, value, is_verified: false });
+                identities.push(NewIdentity {
+                    r#type: kind,
+                    source: None,
+                    value,
+                    is_verified: false,
+                });
             }
         }
         NewCustomer {
@@ -145,7 +148,9 @@ pub fn resolve_many(
             let customer_id = match decided? {
                 None => None,
                 Some(Holder::Known(id)) => Some(id),
-                Some(Holder::New(position)) => Some(made[position].as_ref().copied().map_err(copy)?),
+                Some(Holder::New(position)) => {
+                    Some(made[position].as_ref().copied().map_err(copy)?)
+                }
             };
             let anonymous_id = reference.and_then(|reference| reference.anonymous_id.clone());
             Ok(Referenced { customer_id, anonymous_id })
@@ -238,7 +243,11 @@ impl Resolution {
             OnUnknownCustomer::Reject => {
                 let detail = "no customer has these identities; `on_unknown_customer` decides \
                               whether to make one";
-                Err(Error::invalid(vec![FieldError::at("#/customer", "customer_not_found", detail)]))
+                Err(Error::invalid(vec![FieldError::at(
+                    "#/customer",
+                    "customer_not_found",
+                    detail,
+                )]))
             }
             OnUnknownCustomer::Create => {
                 let holder = Holder::New(self.new.len());

@@ -70,7 +70,11 @@ pub static CATALOG: Catalog = Catalog {
             column: "customer_stats.first_seen_at",
             kind: Kind::Time,
         },
-        Field { name: "stats.last_seen_at", column: "customer_stats.last_seen_at", kind: Kind::Time },
+        Field {
+            name: "stats.last_seen_at",
+            column: "customer_stats.last_seen_at",
+            kind: Kind::Time,
+        },
         Field {
             name: "stats.last_contacted_at",
             column: "customer_stats.last_contacted_at",

@@ -34,7 +34,11 @@ impl CustomerPatch {
         Customer::find(tx, id)
     }
 
-    fn merged_attributes(&self, before: &CustomerFields, known: &Definitions) -> Result<Attributes> {
+    fn merged_attributes(
+        &self,
+        before: &CustomerFields,
+        known: &Definitions,
+    ) -> Result<Attributes> {
         let mut attributes: Map<String, Value> = before.attributes.parse()?;
         if let Some(Jsonb(Attributes(patch))) = &self.attributes {
             attributes::merge(&mut attributes, patch);
@@ -54,7 +58,9 @@ impl CustomerPatch {
     }
 
     fn change_identities(&self, tx: &mut Tx, id: Uuid) -> Result<()> {
-        for (change, kind) in [(&self.email, IdentityType::Email), (&self.phone, IdentityType::Phone)] {
+        for (change, kind) in
+            [(&self.email, IdentityType::Email), (&self.phone, IdentityType::Phone)]
+        {
             if let Some(value) = change {
                 replace_primary(tx, id, kind, value.as_deref())?;
             }
@@ -158,7 +164,9 @@ impl Primaries {
         let all = identities::of_customer(conn, id)?;
         let find = |kind| {
             let mut matching = all.iter().filter(|identity| identity.r#type == kind);
-            matching.find(|identity| identity.is_primary).map(|identity| identity.value_norm.clone())
+            matching
+                .find(|identity| identity.is_primary)
+                .map(|identity| identity.value_norm.clone())
         };
         Ok(Self { email: find(IdentityType::Email), phone: find(IdentityType::Phone) })
     }
@@ -188,4 +196,3 @@ pub fn mirror(tx: &mut Tx, id: Uuid) -> Result<()> {
         .execute(tx.pg)?;
     Ok(())
 }
-

@@ -75,8 +75,10 @@ fn at_item(error: Error, position: usize) -> Error {
         let code = Code { name: "refused", ..Code::CONFLICT };
         rejection.errors.push(FieldError::at("#", code.name, rejection.detail.clone()));
     }
-    rejection.errors =
-        std::mem::take(&mut rejection.errors).into_iter().map(|fault| fault.under(&prefix)).collect();
+    rejection.errors = std::mem::take(&mut rejection.errors)
+        .into_iter()
+        .map(|fault| fault.under(&prefix))
+        .collect();
     Error::Problem(rejection)
 }
 
@@ -98,7 +100,10 @@ pub async fn upsert_customer(
     let (source, id) = reference.into_inner();
     let reference = ExternalId { source, id };
     reference.validate().map_err(|_| {
-        Error::parameter("external_id", "`source` takes 1 to 100 and `external_id` 1 to 255 characters")
+        Error::parameter(
+            "external_id",
+            "`source` takes 1 to 100 and `external_id` 1 to 255 characters",
+        )
     })?;
     let grant = caller.must(Scope::CustomersWrite)?;
     grant

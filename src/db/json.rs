@@ -18,7 +18,9 @@ use validator::{Validate, ValidationErrors};
 const JSONB_VERSION: u8 = 1;
 
 /// A `jsonb` column that holds a `T`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, AsExpression, FromSqlRow)]
+#[derive(
+    Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, AsExpression, FromSqlRow,
+)]
 #[serde(transparent)]
 #[diesel(sql_type = sql_types::Jsonb)]
 pub struct Jsonb<T>(pub T);
@@ -98,7 +100,8 @@ impl<T> Expanded<T> {
 
 impl<T: Serialize + DeserializeOwned> Serialize for Expanded<T> {
     fn serialize<S: serde::Serializer>(&self, target: S) -> Result<S::Ok, S::Error> {
-        let value: T = serde_json::from_str(self.stored.text()).map_err(serde::ser::Error::custom)?;
+        let value: T =
+            serde_json::from_str(self.stored.text()).map_err(serde::ser::Error::custom)?;
         value.serialize(target)
     }
 }

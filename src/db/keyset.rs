@@ -1,6 +1,8 @@
 //! Order and keyset pages over a closed list of sort keys, as SQL with bound values.
 
-use diesel::expression::{AppearsOnTable, Expression, SelectableExpression, ValidGrouping, is_aggregate};
+use diesel::expression::{
+    AppearsOnTable, Expression, SelectableExpression, ValidGrouping, is_aggregate,
+};
 use diesel::pg::Pg;
 use diesel::query_builder::{AstPass, QueryFragment, QueryId};
 use diesel::sql_types::{BigInt, Bool, Text, Timestamptz, Uuid as SqlUuid};
@@ -122,7 +124,9 @@ impl QueryFragment<Pg> for After {
         out.push_sql("(");
         for last in 0..self.bounds.len() {
             out.push_sql(if last == 0 { "(" } else { " or (" });
-            for (position, (term, bound)) in self.order.0.iter().zip(&self.bounds).enumerate().take(last + 1) {
+            for (position, (term, bound)) in
+                self.order.0.iter().zip(&self.bounds).enumerate().take(last + 1)
+            {
                 if position > 0 {
                     out.push_sql(" and ");
                 }

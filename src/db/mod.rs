@@ -164,7 +164,12 @@ impl<T> From<diesel::result::Error> for Abort<T> {
 
 impl Db {
     /// Pools for the configured servers; connects only when first used.
-    pub fn new(config: &Config, primary: &str, replica: Option<&str>, metrics: Arc<Metrics>) -> Self {
+    pub fn new(
+        config: &Config,
+        primary: &str,
+        replica: Option<&str>,
+        metrics: Arc<Metrics>,
+    ) -> Self {
         let build = |url| pool::build(url, config.pooler, config.pool_size);
         let primary = build(primary);
         let replica = replica.map_or_else(|| primary.clone(), build);
@@ -265,10 +270,7 @@ impl Db {
     }
 
     /// The same as [`Db::system`] in one transaction.
-    pub fn system_write<T>(
-        &self,
-        work: impl Fn(&mut PgConnection) -> Result<T>,
-    ) -> Result<T> {
+    pub fn system_write<T>(&self, work: impl Fn(&mut PgConnection) -> Result<T>) -> Result<T> {
         self.system(|pg| pg.transaction(|pg| work(pg)))
     }
 
@@ -287,9 +289,8 @@ impl Db {
     fn limit_pooled_transaction(&self, pg: &mut PgConnection) -> diesel::QueryResult<()> {
         match self.pooler {
             Pooler::None => Ok(()),
-            Pooler::Transaction => pg.batch_execute(
-                "set local statement_timeout = '5s'; set local lock_timeout = '1s'",
-            ),
+            Pooler::Transaction => pg
+                .batch_execute("set local statement_timeout = '5s'; set local lock_timeout = '1s'"),
         }
     }
 

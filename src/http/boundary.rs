@@ -164,8 +164,7 @@ fn check_parameters(req: &ServiceRequest) -> Result<()> {
         if !known.contains(name.as_ref()) {
             let detail = format!("this operation has no parameter `{}`", name.escape_debug());
             let mut rejection = Rejection::new(Code::UNKNOWN_PARAMETER, detail.clone());
-            rejection.errors =
-                vec![FieldError::in_parameter(&name, "unknown_parameter", detail)];
+            rejection.errors = vec![FieldError::in_parameter(&name, "unknown_parameter", detail)];
             return Err(Error::Problem(Box::new(rejection)));
         }
     }
@@ -191,8 +190,8 @@ pub fn is_dry_run(req: &HttpRequest) -> Result<bool> {
     let mut pairs = url::form_urlencoded::parse(req.query_string().as_bytes());
     match pairs.find(|(name, _)| name == "dry_run").map(|(_, value)| value) {
         None => Ok(false),
-        Some(value) => value.parse().map_err(|_| {
-            Error::parameter("dry_run", "`dry_run` takes `true` or `false`")
-        }),
+        Some(value) => value
+            .parse()
+            .map_err(|_| Error::parameter("dry_run", "`dry_run` takes `true` or `false`")),
     }
 }

@@ -8,7 +8,9 @@ use actix_web::{HttpMessage, HttpRequest};
 use aws_lc_rs::digest::{Context, SHA256};
 use chrono::TimeDelta;
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Binary, Bool, Jsonb, Nullable, SmallInt, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{
+    BigInt, Binary, Bool, Jsonb, Nullable, SmallInt, Text, Timestamptz, Uuid as SqlUuid,
+};
 use uuid::Uuid;
 
 use super::reply::{PROBLEM_JSON, Reply};
@@ -188,6 +190,7 @@ fn replay(found: Lookup) -> Result<Reply> {
     let headers = serde_json::from_value(found.headers.unwrap_or_default())
         .map_err(|error| Error::internal(format!("stored headers: {error}")))?;
     let content_type = if status >= 400 { PROBLEM_JSON } else { "application/json" };
-    let reply = Reply { status, content_type, headers, body: found.body.unwrap_or_default() };
+    let body = found.body.unwrap_or_default();
+    let reply = Reply { status, content_type, headers, body, next_cursor: None };
     Ok(reply.with("Idempotent-Replayed", "true".into()))
 }

@@ -89,7 +89,11 @@ fn explain(error: &serde_path_to_error::Error<serde_json::Error>) -> Error {
     }
     if text.starts_with("missing field") {
         let name = named();
-        return Error::field(format!("{parent}/{name}"), "required", format!("`{name}` is required"));
+        return Error::field(
+            format!("{parent}/{name}"),
+            "required",
+            format!("`{name}` is required"),
+        );
     }
     Error::field(parent, "invalid_type", without_value(text))
 }

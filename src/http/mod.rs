@@ -18,9 +18,9 @@ pub mod server;
 mod testing;
 pub mod unread;
 
+pub use actix_web::web::Path;
 pub use conditional::{IfMatch, IfNoneMatch};
 pub use json::{Json, Patch};
 pub use page::{List, Page};
 pub use query::{AnyOf, Query};
 pub use reply::{Batch, BatchResult, Created, Found, NoContent, Reply, Upserted, Versioned};
-pub use actix_web::web::Path;

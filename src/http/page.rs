@@ -63,7 +63,10 @@ impl Page {
     ) -> Result<Slice> {
         let limit = self.limit.unwrap_or(DEFAULT_LIMIT);
         if !(1..=MAX_LIMIT).contains(&limit) {
-            return Err(Error::parameter("limit", format!("`limit` must be from 1 to {MAX_LIMIT}")));
+            return Err(Error::parameter(
+                "limit",
+                format!("`limit` must be from 1 to {MAX_LIMIT}"),
+            ));
         }
         let order = parse_sort(self.sort.as_deref(), keys)?;
         let seal = CursorSeal::new(grant, name, self.sort.as_deref(), filters)?;
@@ -149,7 +152,8 @@ impl CursorSeal {
     fn close<T: Serialize>(&self, last: &T, order: &Order) -> Result<String> {
         let row = serde_json::to_value(last).map_err(|error| Error::internal(error.to_string()))?;
         let values: Vec<&Value> = order.0.iter().map(|term| field(&row, &term.key)).collect();
-        let mut bytes = serde_json::to_vec(&values).map_err(|error| Error::internal(error.to_string()))?;
+        let mut bytes =
+            serde_json::to_vec(&values).map_err(|error| Error::internal(error.to_string()))?;
         let tag = self.tag(&bytes);
         bytes.extend_from_slice(&tag.as_ref()[..TAG_BYTES]);
         Ok(URL_SAFE_NO_PAD.encode(bytes))
@@ -208,13 +212,15 @@ impl<T> List<T> {
     }
 }
 
-/// Named `<T>List` in the document, with its items by reference.
+/// `List_Customer` to utoipa, `CustomerList` in the document; its items by reference.
 impl<T: ToSchema> ToSchema for List<T> {
     fn name() -> std::borrow::Cow<'static, str> {
-        format!("{}List", T::name()).into()
+        "List".into()
     }
 
-    fn schemas(schemas: &mut Vec<(String, utoipa::openapi::RefOr<utoipa::openapi::schema::Schema>)>) {
+    fn schemas(
+        schemas: &mut Vec<(String, utoipa::openapi::RefOr<utoipa::openapi::schema::Schema>)>,
+    ) {
         schemas.push((T::name().into(), T::schema()));
         T::schemas(schemas);
     }
@@ -224,7 +230,9 @@ impl<T: ToSchema> utoipa::__dev::ComposeSchema for List<T> {
     fn compose(
         _: Vec<utoipa::openapi::RefOr<utoipa::openapi::schema::Schema>>,
     ) -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
-        use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, SchemaType, Type};
+        use utoipa::openapi::schema::{
+            ArrayBuilder, KnownFormat, ObjectBuilder, SchemaFormat, SchemaType, Type,
+        };
         let items = utoipa::openapi::Ref::from_schema_name(T::name());
         let text = |kind: &[Type], about: &str| {
             ObjectBuilder::new()
@@ -235,7 +243,9 @@ impl<T: ToSchema> utoipa::__dev::ComposeSchema for List<T> {
             .description(Some("One page of a list."))
             .property(
                 "data",
-                ArrayBuilder::new().items(items).description(Some("The page, in the order asked for.")),
+                ArrayBuilder::new()
+                    .items(items)
+                    .description(Some("The page, in the order asked for.")),
             )
             .required("data")
             .property(
@@ -247,12 +257,19 @@ impl<T: ToSchema> utoipa::__dev::ComposeSchema for List<T> {
             .required("has_more")
             .property(
                 "next_cursor",
-                text(&[Type::String, Type::Null], "The `cursor` of the next page; null on the last."),
+                text(
+                    &[Type::String, Type::Null],
+                    "The `cursor` of the next page; null on the last.",
+                ),
             )
             .required("next_cursor")
             .property(
                 "total",
-                text(&[Type::Integer, Type::Null], "All matches, where `include_total` asked for it."),
+                text(
+                    &[Type::Integer, Type::Null],
+                    "All matches, where `include_total` asked for it.",
+                )
+                .format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64))),
             )
             .required("total")
             .into()
@@ -261,6 +278,8 @@ impl<T: ToSchema> utoipa::__dev::ComposeSchema for List<T> {
 
 impl<T: Serialize> IntoReply for List<T> {
     fn into_reply(self) -> Result<Reply> {
-        Reply::json(actix_web::http::StatusCode::OK, &self)
+        let mut reply = Reply::json(actix_web::http::StatusCode::OK, &self)?;
+        reply.next_cursor = self.next_cursor;
+        Ok(reply)
     }
 }

@@ -16,6 +16,8 @@ pub struct Reply {
     /// `ETag`, `Location`, `Link` and the like.
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
+    /// Of a list that goes on: becomes the `Link` to the next page (RFC 8288).
+    pub next_cursor: Option<String>,
 }
 
 /// Anything a handler's work may return.
@@ -49,7 +51,13 @@ impl Reply {
     pub fn json(status: StatusCode, value: &impl Serialize) -> Result<Self> {
         let body = serde_json::to_vec(value)
             .map_err(|error| Error::internal(format!("answer is not JSON: {error}")))?;
-        Ok(Self { status: status.as_u16(), content_type: "application/json", headers: vec![], body })
+        let (status, headers) = (status.as_u16(), vec![]);
+        Ok(Self { status, content_type: "application/json", headers, body, next_cursor: None })
+    }
+
+    /// An answer without a body.
+    pub fn empty(status: u16) -> Self {
+        Self { status, content_type: "", headers: vec![], body: vec![], next_cursor: None }
     }
 
     pub fn with(mut self, name: &str, value: String) -> Self {
@@ -94,6 +102,9 @@ impl Responder for Reply {
         let is_known = self.status == 200 && self.is_known_to(req);
         let status = StatusCode::from_u16(if is_known { 304 } else { self.status });
         let mut response = HttpResponse::build(status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR));
+        if let Some(link) = self.next_cursor.as_deref().and_then(|cursor| next_page(req, cursor)) {
+            response.insert_header((header::LINK, link));
+        }
         for (name, value) in self.headers {
             response.insert_header((name, value));
         }
@@ -102,6 +113,22 @@ impl Responder for Reply {
         }
         response.content_type(self.content_type).body(self.body)
     }
+}
+
+/// The next page of a `GET` list: the same request with another cursor, at the public address.
+fn next_page(req: &HttpRequest, cursor: &str) -> Option<String> {
+    if *req.method() != Method::GET {
+        return None;
+    }
+    let mut query = url::form_urlencoded::Serializer::new(String::new());
+    for (name, value) in url::form_urlencoded::parse(req.query_string().as_bytes()) {
+        if name != "cursor" {
+            query.append_pair(&name, &value);
+        }
+    }
+    let query = query.append_pair("cursor", cursor).finish();
+    let base = &crate::app::App::of(req).config.public_url;
+    Some(format!("<{base}{}?{query}>; rel=\"next\"", req.path()))
 }
 
 impl IntoReply for Reply {
@@ -138,7 +165,7 @@ impl<T: Versioned> IntoReply for Upserted<T> {
 
 impl IntoReply for NoContent {
     fn into_reply(self) -> Result<Reply> {
-        Ok(Reply { status: 204, content_type: "", headers: vec![], body: vec![] })
+        Ok(Reply::empty(204))
     }
 }
 

@@ -111,7 +111,7 @@ const STORE: &str = "
 ), stats as (
     insert into customer_stats as s
       (workspace_id, customer_id, touchpoints_count, first_seen_at, last_seen_at, last_contacted_at)
-    select scope.workspace_id, customer_id, count(*),
+    select scope.workspace_id, customer_id, count(*) filter (where direction <> 'internal'),
            min(at) filter (where direction = 'inbound'),
            max(at) filter (where direction = 'inbound'),
            max(at) filter (where direction = 'outbound')

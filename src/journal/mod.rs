@@ -106,9 +106,9 @@ pub fn differences(before: &Value, after: &Value) -> Value {
     let (Some(before), Some(after)) = (before.as_object(), after.as_object()) else {
         return json!({});
     };
-    let changed = after.iter().filter(|(name, to)| {
-        !SILENT.contains(&name.as_str()) && before.get(*name) != Some(to)
-    });
+    let changed = after
+        .iter()
+        .filter(|(name, to)| !SILENT.contains(&name.as_str()) && before.get(*name) != Some(to));
     changed
         .map(|(name, to)| (name.clone(), json!({ "from": before.get(name), "to": to })))
         .collect::<serde_json::Map<_, _>>()

@@ -42,13 +42,17 @@ pub fn of_organization(workspace: WorkspaceId, organization: Uuid) -> Question {
 
 /// The recorded changes of one field of a customer.
 pub fn changes_of(workspace: WorkspaceId, customer: Uuid, field: &str) -> Question {
-    of_customer(workspace, customer).filter(touchpoints::type_.eq("customer.updated")).filter(
-        touchpoints::properties.retrieve_as_object("changes").has_key(field.to_owned()),
-    )
+    of_customer(workspace, customer)
+        .filter(touchpoints::type_.eq("customer.updated"))
+        .filter(touchpoints::properties.retrieve_as_object("changes").has_key(field.to_owned()))
 }
 
 /// The number of answers, where the caller asked for it, and one page of them.
-pub fn list(conn: &mut Conn, slice: &Slice, question: impl Fn() -> Question) -> Result<List<Touchpoint>> {
+pub fn list(
+    conn: &mut Conn,
+    slice: &Slice,
+    question: impl Fn() -> Question,
+) -> Result<List<Touchpoint>> {
     let total = slice.total(|| question().count().get_result(conn.pg))?;
     let rows = page(conn, slice, question())?;
     slice.list(rows, total)

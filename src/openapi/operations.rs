@@ -11,6 +11,7 @@ pub fn finish(document: &mut Value) {
         secure(operation.value);
         mind_media_types(operation.method, operation.value);
         one_tag_each(operation.value);
+        describe(operation.value);
     }
     let versioned = versioned_schemas(document);
     for operation in walk::operations(document) {
@@ -25,6 +26,8 @@ pub fn finish(document: &mut Value) {
 struct Kind {
     method: &'static str,
     public: bool,
+    /// Needs a scope that allows more than looking.
+    is_change: bool,
     has_body: bool,
     has_parameters: bool,
     has_path_parameters: bool,
@@ -40,6 +43,7 @@ impl Kind {
         Self {
             method: operation.method,
             public: value["x-public"] == true,
+            is_change: is_change(value),
             has_body: value["requestBody"].is_object(),
             has_parameters: !parameters.is_empty(),
             has_path_parameters: operation.path.contains('{'),
@@ -53,9 +57,15 @@ impl Kind {
         self.method != "get"
     }
 
-    /// Whether a stored answer is replayed for the same `Idempotency-Key`.
+    /// Whether a stored answer is replayed for the same `Idempotency-Key`: all that a workspace's
+    /// credential can change. A search changes nothing, though it is a POST.
     fn is_repeatable(&self) -> bool {
-        !self.public && matches!(self.method, "post" | "patch" | "put")
+        self.is_change && matches!(self.method, "post" | "patch" | "put")
+    }
+
+    /// Whether it can be tried without effect.
+    fn is_dryable(&self) -> bool {
+        self.is_change && self.writes()
     }
 
     /// Whether it changes the one resource that its path names.
@@ -68,7 +78,7 @@ impl Kind {
         self.method == "get" && self.is_versioned
     }
 
-    /// The shared header parameters it understands.
+    /// The shared parameters it understands.
     fn headers(&self) -> impl Iterator<Item = &'static str> {
         let may_match_none =
             self.is_conditional_read() || (self.method == "put" && self.has_path_parameters);
@@ -76,6 +86,7 @@ impl Kind {
             ("Idempotency-Key", self.is_repeatable()),
             ("If-Match", self.changes_one()),
             ("If-None-Match", may_match_none),
+            ("dry_run", self.is_dryable()),
         ];
         headers.into_iter().filter_map(|(name, understood)| understood.then_some(name))
     }
@@ -95,6 +106,13 @@ impl Kind {
         ];
         kinds.iter().filter(|(applies, _)| *applies).flat_map(|(_, s)| *s).copied().collect()
     }
+}
+
+fn is_change(operation: &Value) -> bool {
+    let mut scopes = operation["x-required-scopes"].as_array().into_iter().flatten();
+    scopes.any(|scope| {
+        scope.as_str().is_some_and(|scope| scope.contains(':') && !scope.ends_with(":read"))
+    })
 }
 
 /// Moves scopes to `x-required-scopes`, since a bearer scheme carries none; an operation that says
@@ -148,6 +166,13 @@ fn binary_files(holder: &mut Value) {
 fn one_tag_each(operation: &mut Value) {
     if let Some(tags) = operation.get_mut("tags").and_then(Value::as_array_mut) {
         tags.dedup();
+    }
+}
+
+/// What a summary says all of needs no second text.
+fn describe(operation: &mut Value) {
+    if operation["description"].as_str().is_none_or(str::is_empty) {
+        operation["description"] = operation["summary"].clone();
     }
 }
 

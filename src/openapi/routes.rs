@@ -31,7 +31,9 @@ impl Routes {
         for (path, item) in document["paths"].as_object().into_iter().flatten() {
             routes.root.grow(path).allow = Some(allow(item));
             let methods = METHODS.iter().filter(|method| item[**method].is_object());
-            let parameters = methods.map(|method| (method.to_uppercase(), names(&item[*method])));
+            let shared = &document["components"]["parameters"];
+            let parameters =
+                methods.map(|method| (method.to_uppercase(), names(&item[*method], shared)));
             routes.query_parameters.insert(path.clone(), parameters.collect());
         }
         routes
@@ -93,8 +95,12 @@ fn allow(item: &Value) -> String {
     methods.join(", ")
 }
 
-fn names(operation: &Value) -> HashSet<String> {
+fn names(operation: &Value, shared: &Value) -> HashSet<String> {
     let parameters = operation["parameters"].as_array().into_iter().flatten();
+    let parameters = parameters.map(|parameter| match parameter["$ref"].as_str() {
+        Some(target) => &shared[target.rsplit('/').next().unwrap_or_default()],
+        None => parameter,
+    });
     let query = parameters.filter(|parameter| parameter["in"] == "query");
     query.filter_map(|parameter| parameter["name"].as_str()).map(String::from).collect()
 }

@@ -22,6 +22,32 @@ pub fn add_problem(document: &mut Value) {
     }
 }
 
+/// R4: a struct with flattened fields is one object; utoipa writes it as `allOf` of its parts.
+pub fn flatten(document: &mut Value) {
+    let parts = document["components"]["schemas"].clone();
+    let mut merged = BTreeSet::new();
+    for schema in map_at(&mut document["components"], "schemas").values_mut() {
+        let Some(all) = schema.get("allOf").and_then(Value::as_array).cloned() else { continue };
+        let mut whole = schema.clone();
+        let map = whole.as_object_mut().expect("BUG: it has a property");
+        map.remove("allOf");
+        map.insert("type".into(), json!("object"));
+        for part in &all {
+            let name = part["$ref"].as_str().and_then(|target| target.rsplit('/').next());
+            merged.extend(name.map(str::to_owned));
+            let part = name.map_or(part, |name| &parts[name]);
+            for (name, property) in part["properties"].as_object().into_iter().flatten() {
+                map_at(&mut whole, "properties").insert(name.clone(), property.clone());
+            }
+            let required = part["required"].as_array().cloned().unwrap_or_default();
+            let known = whole["required"].as_array().cloned().unwrap_or_default();
+            whole["required"] = known.into_iter().chain(required).collect();
+        }
+        *schema = whole;
+    }
+    map_at(&mut document["components"], "schemas").retain(|name, _| !merged.contains(name));
+}
+
 /// One way to write what can be written in several (R4, R15) and patches without demands (R8).
 pub fn normalise(document: &mut Value) {
     for operation in walk::operations(document) {

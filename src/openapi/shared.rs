@@ -167,6 +167,17 @@ const PARAMETERS: [(&str, &str); 3] = [
     ),
 ];
 
+/// The one shared query parameter: every change can be tried first.
+fn dry_run() -> Value {
+    json!({
+        "name": "dry_run",
+        "in": "query",
+        "required": false,
+        "description": "Check the request in full and show its effect, without having it.",
+        "schema": { "type": "boolean", "default": false },
+    })
+}
+
 /// Adds the shared answers, headers, parameters and the one security scheme to the document.
 pub fn add(document: &mut Value) {
     let components = &mut document["components"];
@@ -178,6 +189,7 @@ pub fn add(document: &mut Value) {
         .extend(HEADERS.iter().map(|header| (header.0.into(), sent(header))));
     map_at(components, "parameters")
         .extend(PARAMETERS.iter().map(|(name, text)| ((*name).into(), accepted(name, text))));
+    map_at(components, "parameters").insert("dry_run".into(), dry_run());
 }
 
 /// The name of the shared answer for a status.

@@ -92,7 +92,8 @@ pub async fn form<T: DeserializeOwned + Validate>(
     if req.content_type() != FORM {
         return json::parse(&bytes).map_err(unreadable);
     }
-    let form: T = serde_html_form::from_bytes(&bytes).map_err(|error| invalid(error.to_string()))?;
+    let form: T =
+        serde_html_form::from_bytes(&bytes).map_err(|error| invalid(error.to_string()))?;
     form.validate().map_err(|errors| unreadable(Error::invalid(json::field_errors(&errors))))?;
     Ok(form)
 }

@@ -129,7 +129,10 @@ impl Places {
     fn load(tx: &mut Tx, new: &[&NewTouchpoint]) -> Result<Self> {
         let outside = |tx: &mut Tx, owner, references: Vec<&ExternalId>| -> Result<_> {
             let rows = external_ids::find_many(tx, owner, &references)?;
-            Ok(rows.into_iter().map(|(source, id, at)| ((source, id), at)).collect::<HashMap<_, _>>())
+            Ok(rows
+                .into_iter()
+                .map(|(source, id, at)| ((source, id), at))
+                .collect::<HashMap<_, _>>())
         };
         let channels = || new.iter().filter_map(|new| new.channel.as_ref());
         let organizations = || new.iter().filter_map(|new| new.organization.as_ref());
@@ -154,7 +157,8 @@ impl Places {
         let organization =
             new.organization.as_ref().map(|OrganizationReference { id, external_id }| {
                 let (outside, known) = (&self.organizations_outside, &self.organizations);
-                find(*id, external_id.as_ref(), outside, known).ok_or_else(|| unknown("organization"))
+                find(*id, external_id.as_ref(), outside, known)
+                    .ok_or_else(|| unknown("organization"))
             });
         Ok(Place { channel: channel.transpose()?, organization: organization.transpose()? })
     }
@@ -166,8 +170,7 @@ fn find(
     outside: &HashMap<(String, String), Uuid>,
     known: &HashSet<Uuid>,
 ) -> Option<Uuid> {
-    let by_reference =
-        || outside.get(&(reference?.source.clone(), reference?.id.clone())).copied();
+    let by_reference = || outside.get(&(reference?.source.clone(), reference?.id.clone())).copied();
     id.or_else(by_reference).filter(|id| known.contains(id))
 }
 
@@ -206,7 +209,12 @@ fn entry(
     })
 }
 
-fn actor(tx: &Tx, new: &NewTouchpoint, direction: Direction, customer: Option<Uuid>) -> Result<Value> {
+fn actor(
+    tx: &Tx,
+    new: &NewTouchpoint,
+    direction: Direction,
+    customer: Option<Uuid>,
+) -> Result<Value> {
     match (&new.actor, direction) {
         (Some(actor), _) => {
             serde_json::to_value(actor).map_err(|error| Error::internal(error.to_string()))

@@ -71,7 +71,12 @@ pub struct NewTouchpoint {
     /// What happened, as `noun.past_verb`: a reserved type or one of your own. Those of our own
     /// resources (`customer.*`, `identity.*`, `channel.*` …) are ours to write.
     #[validate(custom(function = "touchpoint_type"))]
-    #[schema(example = "product.viewed", min_length = 3, max_length = 100, pattern = "^[a-z][a-z0-9_]*([.][a-z][a-z0-9_]*)+$")]
+    #[schema(
+        example = "product.viewed",
+        min_length = 3,
+        max_length = 100,
+        pattern = "^[a-z][a-z0-9_]*([.][a-z][a-z0-9_]*)+$"
+    )]
     pub r#type: String,
     /// What your system calls it.
     #[validate(length(max = 200))]

@@ -165,7 +165,9 @@ fn issue(tx: &mut Tx, user: Uuid, family: Uuid, livemode: bool) -> Result<Refres
         ))
         .execute(tx.pg)
         .on_constraint("refresh_tokens_user_exists", Error::not_found)
-        .on_constraint("refresh_tokens_hash_taken", || Error::internal("two random tokens are equal"))?;
+        .on_constraint("refresh_tokens_hash_taken", || {
+            Error::internal("two random tokens are equal")
+        })?;
     Ok(text)
 }
 
