@@ -179,7 +179,8 @@ impl Env<'_> {
 
     fn parse<T: std::str::FromStr>(&self, name: &str) -> Result<T, String> {
         let text = self.text(name);
-        text.parse().map_err(|_| format!("{name}: `{text}` is not a value this setting can take"))
+        text.parse()
+            .map_err(|_error| format!("{name}: `{text}` is not a value this setting can take"))
     }
 
     fn at_least(&self, name: &str, least: u32) -> Result<u32, String> {

@@ -193,17 +193,15 @@ pub fn prune(pg: &mut PgConnection, before: DateTime<Utc>) -> Result<()> {
 
 /// Counts jobs for the metrics.
 pub fn measure(db: &Db, metrics: &Metrics) -> Result<()> {
-    let (counts, oldest): (Vec<(String, String, i64)>, Option<DateTime<Utc>>) =
-        db.system(|pg| {
-            let unfinished = jobs::table.filter(jobs::state.ne("completed"));
-            let counts = unfinished
-                .group_by((jobs::queue, jobs::state))
-                .select((jobs::queue, jobs::state, diesel::dsl::count_star()))
-                .load(pg)?;
-            let queued = jobs::table.filter(jobs::state.eq("queued"));
-            let oldest = queued.select(diesel::dsl::min(jobs::run_at)).first(pg)?;
-            Ok((counts, oldest))
-        })?;
+    let counts: Vec<(String, String, i64)> = db.system(|pg| {
+        let unfinished = jobs::table.filter(jobs::state.ne("completed"));
+        let counted = unfinished.group_by((jobs::queue, jobs::state));
+        Ok(counted.select((jobs::queue, jobs::state, diesel::dsl::count_star())).load(pg)?)
+    })?;
+    let oldest: Option<DateTime<Utc>> = db.system(|pg| {
+        let queued = jobs::table.filter(jobs::state.eq("queued"));
+        Ok(queued.select(diesel::dsl::min(jobs::run_at)).first(pg)?)
+    })?;
     metrics.jobs(counts.iter().map(|(queue, state, n)| (queue.as_str(), state.as_str(), *n)));
     let waiting = oldest.map_or(0, |at| (Utc::now() - at).num_seconds().max(0));
     metrics.jobs_oldest_due(waiting);

@@ -235,14 +235,21 @@ fn renew(app: &App, asked: &TokenRequest, request_id: String) -> Answer<AccessTo
     let home = app.db.system(|pg| Workspace::named_by_credential(pg, presented.workspace()))?;
     let workspace = home.ok_or_else(invalid)?;
     let session = workspace.session(true, Actor::SYSTEM, request_id);
-    let renewed =
-        app.db.write(&session, &|tx| signed_in::renew(tx, &presented).map(Outcome::Commit))?;
-    let Some(opened) = renewed else {
+    let renewed = app.db.write(&session, &|tx| {
+        let Some(opened) = signed_in::renew(tx, &presented)? else {
+            return Ok(Outcome::Commit(Err(invalid())));
+        };
+        Ok(match narrowed(asked.scope.as_deref(), opened.account.role.scopes()) {
+            Ok(scopes) => Outcome::Commit(Ok((opened, scopes))),
+            // Asking for too much does not use the token up.
+            Err(refusal) => Outcome::Rollback(Err(refusal)),
+        })
+    })?;
+    if renewed.is_err() {
         // The session may have ended just now.
         app.credentials.forget();
-        return Err(invalid());
-    };
-    let scopes = narrowed(asked.scope.as_deref(), opened.account.role.scopes())?;
+    }
+    let (opened, scopes) = renewed?;
     for_user(app, &workspace, opened, scopes)
 }
 
@@ -367,12 +374,12 @@ mod tests {
 
     #[test]
     fn a_scope_can_be_asked_for_if_there_is_one() {
-        let own = Scopes::of([Scope::CustomersRead, Scope::JobsRead]);
+        let own = Scopes::of([Scope::CustomersRead, Scope::ChannelsRead]);
         let asked = |text| narrowed(text, own).ok();
         assert_eq!(asked(None), Some(own));
         assert_eq!(asked(Some(" ")), Some(own));
-        assert_eq!(asked(Some("jobs:read")), Some(Scopes::of([Scope::JobsRead])));
-        assert_eq!(asked(Some("jobs:read customers:write")), None);
+        assert_eq!(asked(Some("channels:read")), Some(Scopes::of([Scope::ChannelsRead])));
+        assert_eq!(asked(Some("channels:read customers:write")), None);
         assert_eq!(asked(Some("openid")), None);
         assert_eq!(asked(Some("*")), None);
     }

@@ -1,9 +1,11 @@
 //! Closed sets of words: one declaration gives the Rust enum, its JSON, its column and its schema.
 
 /// Declares an enum that is text in JSON and in Postgres (where a CHECK lists the same words).
+///
+/// The words are `tt`, not `literal`: utoipa does not see a `literal` inside its wrapping group.
 #[macro_export]
 macro_rules! text_enum {
-    ($(#[$meta:meta])* pub enum $name:ident { $($(#[$about:meta])* $variant:ident = $text:literal,)+ }) => {
+    ($(#[$meta:meta])* pub enum $name:ident { $($(#[$about:meta])* $variant:ident = $text:tt,)+ }) => {
         $(#[$meta])*
         #[derive(
             Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord,

@@ -130,9 +130,9 @@ impl UserFilter {
     fn apply(&self, home: WorkspaceId) -> Matching {
         let mut found = users::table.into_boxed().filter(users::workspace_id.eq(home));
         if let Some(q) = &self.q {
-            let email = format!("%{}%", like_escape(&search_key(q)));
-            let name = format!("%{}%", like_escape(q));
-            found = found.filter(users::email_norm.like(email).or(users::name.ilike(name)));
+            let pattern = format!("%{}%", like_escape(&search_key(q)));
+            let named = users::name.ilike(pattern.clone());
+            found = found.filter(users::email_norm.like(pattern).or(named));
         }
         if let Some(roles) = self.role.given() {
             found = found.filter(users::role.eq_any(roles.clone()));

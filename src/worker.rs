@@ -16,13 +16,16 @@ use crate::schema::{idempotency_keys, refresh_tokens, touchpoint_keys};
 
 /// The queue of the upkeep below, which belongs to no workspace.
 const MAINTENANCE: &str = "maintenance";
-/// How long a touchpoint's (source, message_id) is remembered.
+/// How long the `source` and `message_id` of a touchpoint are remembered.
 const KEYS_KEPT_FOR: TimeDelta = TimeDelta::days(400);
 /// How long finished jobs can be looked at.
 const JOBS_KEPT_FOR: TimeDelta = TimeDelta::days(7);
 
+/// What one kind of job does.
+type Work = fn(&App, &Job) -> Result<()>;
+
 /// What each kind of job does. A kind that is not listed fails, so that nothing waits for ever.
-const KINDS: &[(&str, fn(&App, &Job) -> Result<()>)] =
+const KINDS: &[(&str, Work)] =
     &[("maintenance.partitions", make_partitions), ("maintenance.prune", prune)];
 
 /// How often each kind of upkeep is queued.

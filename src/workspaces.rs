@@ -183,7 +183,7 @@ async fn get_workspace(caller: Caller) -> Result<Reply> {
 }
 
 /// Change the workspace
-#[utoipa::path(tag = "workspaces", security(("bearer" = ["workspace:write"])), responses((status = 200, body = Workspace)))]
+#[utoipa::path(tag = "workspaces", security(("bearer" = ["workspace:write"])), responses((status = 200, body = Workspace), (status = 412)))]
 #[patch("/workspace")]
 async fn update_workspace(
     caller: Caller,

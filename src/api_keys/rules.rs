@@ -72,8 +72,8 @@ mod tests {
     #[test]
     fn a_secret_key_has_the_scopes_that_are_named() {
         assert_eq!(scopes(KeyKind::Secret, &["*"]).as_deref(), Some("*"));
-        assert_eq!(scopes(KeyKind::Secret, &["jobs:read"]).as_deref(), Some("jobs:read"));
+        assert_eq!(scopes(KeyKind::Secret, &["channels:read"]).as_deref(), Some("channels:read"));
         assert_eq!(scopes(KeyKind::Secret, &[]), None);
-        assert_eq!(scopes(KeyKind::Secret, &["jobs:fly"]), None);
+        assert_eq!(scopes(KeyKind::Secret, &["channels:fly"]), None);
     }
 }

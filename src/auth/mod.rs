@@ -198,5 +198,5 @@ pub async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T> + Send + 'static,
 ) -> Result<T> {
     let done = actix_web::web::block(work).await;
-    done.map_err(|_| Error::internal("a blocking task panicked"))?
+    done.map_err(|error| Error::internal(format!("a blocking task panicked: {error}")))?
 }

@@ -266,8 +266,9 @@ mod tests {
             assert_eq!(Scopes::parse(&set.to_string()), Ok(set));
             assert_eq!(Scopes::from_list(set.to_list().iter().map(String::as_str)), Ok(set));
         }
-        let two = Scopes::parse(" jobs:read  customers:read jobs:read").expect("two scopes");
-        assert_eq!(two.to_string(), "customers:read jobs:read");
+        let two =
+            Scopes::parse(" channels:read  customers:read channels:read").expect("two scopes");
+        assert_eq!(two.to_string(), "customers:read channels:read");
         assert_eq!(Scopes::ALL.to_string(), "*");
     }
 
@@ -292,9 +293,9 @@ mod tests {
 
     #[test]
     fn sets_combine() {
-        let both = Scopes::of([Scope::CustomersRead, Scope::JobsRead]);
-        let one = Scopes::of([Scope::JobsRead]);
-        assert!(both.contains(Scope::JobsRead) && !both.contains(Scope::CustomersWrite));
+        let both = Scopes::of([Scope::CustomersRead, Scope::ChannelsRead]);
+        let one = Scopes::of([Scope::ChannelsRead]);
+        assert!(both.contains(Scope::ChannelsRead) && !both.contains(Scope::CustomersWrite));
         assert!(both.covers(one) && !one.covers(both) && Scopes::ALL.covers(both));
         assert_eq!(both.minus(one), Scopes::of([Scope::CustomersRead]));
         assert_eq!(both.intersection(one), one);
@@ -311,7 +312,7 @@ mod tests {
             let people = [Scope::UsersRead, Scope::ApiKeysRead].contains(&scope);
             assert_eq!(may(Role::ReadOnly, scope), scope.is_read() && !people, "{scope}");
         }
-        for scope in [Scope::CustomersErase, Scope::ChannelsWrite, Scope::UsersWrite] {
+        for scope in [Scope::WorkspaceWrite, Scope::ChannelsWrite, Scope::UsersWrite] {
             assert!(!may(Role::Agent, scope), "{scope}");
         }
         assert!(may(Role::Agent, Scope::CustomersWrite));

@@ -2,6 +2,7 @@
 
 mod list;
 mod secrets;
+pub mod settings;
 pub mod stats;
 pub mod types;
 mod write;

@@ -117,9 +117,9 @@ fn kept_secret(folder: &Path, name: &str, make: impl FnOnce() -> String) -> Resu
 /// How log lines are written.
 pub fn log_format() -> Result<Format> {
     match std::env::var("LOG_FORMAT") {
-        Ok(text) if !text.is_empty() => {
-            text.parse().map_err(|_| format!("LOG_FORMAT: `{text}` is neither `text` nor `json`"))
-        }
+        Ok(text) if !text.is_empty() => text
+            .parse()
+            .map_err(|_error| format!("LOG_FORMAT: `{text}` is neither `text` nor `json`")),
         _ => Ok(Format::Text),
     }
 }

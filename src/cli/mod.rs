@@ -29,7 +29,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Serve the API (the default), with a private PostgreSQL unless DATABASE_URL is set.
+    /// Serve the API (the default), with a private PostgreSQL unless a `DATABASE_URL` is set.
     Serve,
     /// Carry out queued jobs, without serving.
     Worker,

@@ -92,7 +92,7 @@ pub fn work(config: Config) -> Result<()> {
     let thread = worker::start(app.clone()).map_err(|error| error.to_string())?;
     System::new().block_on(http::server::wait_for_signal()).map_err(|error| error.to_string())?;
     app.drain();
-    thread.join().map_err(|_| "the worker panicked".to_owned())
+    thread.join().map_err(|_panic| "the worker panicked".to_owned())
 }
 
 /// Brings the database up to date and names what was done.

@@ -314,7 +314,7 @@ fn promote(tx: &mut Tx, customer: Uuid, mark: &Mark) -> Result<()> {
             .filter(identities::type_.eq(mark.kind))
             .filter(identities::value_norm.eq(&mark.norm));
         if mark.is_primary {
-            diesel::update(target.clone()).set(identities::is_primary.eq(true)).execute(tx.pg)?;
+            diesel::update(target).set(identities::is_primary.eq(true)).execute(tx.pg)?;
         }
         if mark.is_verified {
             let unproven = target.filter(identities::verified_at.is_null());
@@ -457,7 +457,7 @@ pub async fn remove_customer_identity(caller: Caller, ids: Path<(Uuid, Uuid)>) -
             let target = of(tx.workspace)
                 .filter(identities::customer_id.eq(customer))
                 .filter(identities::id.eq(identity));
-            let gone: Identity = target.clone().select(Identity::as_select()).first(tx.pg)?;
+            let gone: Identity = target.select(Identity::as_select()).first(tx.pg)?;
             diesel::delete(
                 identities::table
                     .filter(identities::workspace_id.eq(tx.workspace))

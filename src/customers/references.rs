@@ -1,6 +1,7 @@
 //! From what a sender knows of somebody to the customer it is: by id, outside id or any identity.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -224,9 +225,9 @@ impl Resolution {
     /// The marks nobody holds yet go to the one whom the others mean.
     fn attach(&mut self, holder: Holder, marks: Vec<Mark>) {
         for mut mark in marks {
-            if !self.held.contains_key(&mark.key()) {
+            if let Entry::Vacant(free) = self.held.entry(mark.key()) {
+                free.insert(holder);
                 mark.is_primary = false;
-                self.held.insert(mark.key(), holder);
                 self.extra.push((holder, mark));
             }
         }

@@ -63,7 +63,7 @@ crate::text_enum! {
     }
 }
 
-/// A postal address (schema.org PostalAddress, with Shopify's line names).
+/// A postal address (schema.org `PostalAddress`, with Shopify's line names).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Address {

@@ -99,7 +99,7 @@ pub async fn upsert_customer(
 ) -> Result<Reply> {
     let (source, id) = reference.into_inner();
     let reference = ExternalId { source, id };
-    reference.validate().map_err(|_| {
+    reference.validate().map_err(|_unread| {
         Error::parameter(
             "external_id",
             "`source` takes 1 to 100 and `external_id` 1 to 255 characters",

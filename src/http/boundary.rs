@@ -88,8 +88,8 @@ fn foreign(error: &actix_web::Error, request_id: &str) -> Rejection {
     Rejection::new(code, code.title)
 }
 
-/// Middleware: lets `HEAD` be a `GET` without its body, and refuses paths and queries that cannot
-/// mean anything.
+/// Middleware: refuses paths and queries that cannot mean anything and methods that a path does not
+/// know, and lets `HEAD` be a `GET` without its body.
 pub async fn admission<B: MessageBody + 'static>(
     mut req: ServiceRequest,
     next: Next<B>,
@@ -98,6 +98,11 @@ pub async fn admission<B: MessageBody + 'static>(
         check_text(req.path(), "path").and_then(|()| check_text(req.query_string(), "query"));
     if let Err(error) = checked {
         return Ok(req.error_response(error).map_into_right_body());
+    }
+    match foreign_method(&req) {
+        Some(Ok(response)) => return Ok(req.into_response(response).map_into_right_body()),
+        Some(Err(error)) => return Ok(req.error_response(error).map_into_right_body()),
+        None => {}
     }
     if req.method() == Method::HEAD {
         // The connection remembers that HEAD was asked and sends no body.
@@ -141,7 +146,8 @@ fn hex(digit: u8) -> Option<u8> {
 }
 
 /// Middleware of `/v1`: refuses query parameters that the operation does not have, by the OpenAPI
-/// document itself. A typo must not return everything.
+/// document itself. A typo must not return everything. Public operations follow standards of others
+/// (RFC 6749 ignores what it does not know).
 pub async fn known_parameters<B: MessageBody + 'static>(
     req: ServiceRequest,
     next: Next<B>,
@@ -171,18 +177,26 @@ fn check_parameters(req: &ServiceRequest) -> Result<()> {
     Ok(())
 }
 
-/// Answers what no route took: 404, 405 with `Allow`, or 204 to `OPTIONS`, by the OpenAPI paths.
-pub async fn unmatched(req: HttpRequest) -> Result<HttpResponse> {
-    let Some(methods) = crate::api::spec().routes.methods(req.path()) else {
-        return Err(Error::new(Code::NOT_FOUND, "there is nothing at this path"));
-    };
+/// Answers what no route took.
+pub async fn unmatched() -> Result<HttpResponse> {
+    Err(Error::new(Code::NOT_FOUND, "there is nothing at this path"))
+}
+
+/// Answers a method that a path of the document does not know: 204 to `OPTIONS`, else 405 with
+/// `Allow`. The router alone would take `/customers/batch` for a customer's path, or answer 404.
+fn foreign_method(req: &ServiceRequest) -> Option<Result<HttpResponse>> {
+    let methods = crate::api::spec().routes.methods(req.path())?;
     if req.method() == Method::OPTIONS {
-        return Ok(HttpResponse::NoContent().insert_header((header::ALLOW, methods)).finish());
+        let allow = (header::ALLOW, methods);
+        return Some(Ok(HttpResponse::NoContent().insert_header(allow).finish()));
     }
-    let mut rejection =
-        Rejection::new(Code::METHOD_NOT_ALLOWED, format!("this resource takes {methods}"));
-    rejection.allow = Some(methods);
-    Err(Error::Problem(Box::new(rejection)))
+    if methods.split(", ").any(|method| method == req.method().as_str()) {
+        return None;
+    }
+    let detail = format!("this resource takes {methods}");
+    let mut rejection = Rejection::new(Code::METHOD_NOT_ALLOWED, detail);
+    rejection.allow = Some(methods.to_owned());
+    Some(Err(Error::Problem(Box::new(rejection))))
 }
 
 /// Whether the caller wants to see the effect without having it (`?dry_run=true`).
@@ -192,6 +206,6 @@ pub fn is_dry_run(req: &HttpRequest) -> Result<bool> {
         None => Ok(false),
         Some(value) => value
             .parse()
-            .map_err(|_| Error::parameter("dry_run", "`dry_run` takes `true` or `false`")),
+            .map_err(|_error| Error::parameter("dry_run", "`dry_run` takes `true` or `false`")),
     }
 }

@@ -42,11 +42,11 @@ impl FromRequest for IfMatch {
     fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
         ready(match text(req, header::IF_MATCH).as_deref() {
             None | Some("*") => Ok(Self(None)),
-            Some(tag) => {
-                tag.trim_matches('"').parse().map(|version| Self(Some(version))).map_err(|_| {
+            Some(tag) => tag.trim_matches('"').parse().map(|version| Self(Some(version))).map_err(
+                |_unread| {
                     Error::parameter("If-Match", "send the `ETag` of the resource, such as \"3\"")
-                })
-            }
+                },
+            ),
         })
     }
 }

@@ -160,21 +160,21 @@ impl CursorSeal {
     }
 
     fn open(&self, cursor: &str, order: &Order) -> Result<Vec<Bound>> {
-        let invalid = || Error::new(Code::INVALID_CURSOR, "start again without `cursor`");
-        let bytes = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| invalid())?;
-        let split = bytes.len().checked_sub(TAG_BYTES).ok_or_else(invalid)?;
-        let (payload, tag) = bytes.split_at(split);
+        let opened = self.try_open(cursor, order);
+        opened.ok_or_else(|| Error::new(Code::INVALID_CURSOR, "start again without `cursor`"))
+    }
+
+    fn try_open(&self, cursor: &str, order: &Order) -> Option<Vec<Bound>> {
+        let bytes = URL_SAFE_NO_PAD.decode(cursor).ok()?;
+        let (payload, tag) = bytes.split_at_checked(bytes.len().checked_sub(TAG_BYTES)?)?;
         let expected = self.tag(payload);
         aws_lc_rs::constant_time::verify_slices_are_equal(tag, &expected.as_ref()[..TAG_BYTES])
-            .map_err(|_| invalid())?;
-        let values: Vec<Value> = serde_json::from_slice(payload).map_err(|_| invalid())?;
-        let bounds: Option<Vec<Bound>> = order
-            .0
-            .iter()
-            .zip(&values)
-            .map(|(term, value)| Bound::parse(term.key.kind, value))
-            .collect();
-        bounds.filter(|bounds| bounds.len() == order.0.len()).ok_or_else(invalid)
+            .ok()?;
+        let values: Vec<Value> = serde_json::from_slice(payload).ok()?;
+        let terms = order.0.iter().zip(&values);
+        let bounds: Vec<Bound> =
+            terms.map(|(term, value)| Bound::parse(term.key.kind, value)).collect::<Option<_>>()?;
+        (bounds.len() == order.0.len()).then_some(bounds)
     }
 }
 

@@ -19,8 +19,8 @@ use crate::error::Result;
 /// Over how many rows a busy daily counter is spread.
 const SLOTS: u128 = 16;
 
-/// Stores `entries` and counts them; returns the ids that were new. An entry whose (source,
-/// message_id) is stored already, or stands earlier in `entries`, changes nothing.
+/// Stores `entries` and counts them; returns the ids that were new. An entry whose (`source`,
+/// `message_id`) is stored already, or stands earlier in `entries`, changes nothing.
 pub fn append(tx: &mut Tx, entries: &[Entry]) -> Result<HashSet<Uuid>> {
     partitions::ensure(tx.pg, entries.iter().map(|entry| day(entry.id)))?;
     let slot = i16::try_from(tx.new_id().as_u128() % SLOTS).expect("BUG: less than 16");

@@ -30,7 +30,9 @@ impl Routes {
         let mut routes = Self::default();
         for (path, item) in document["paths"].as_object().into_iter().flatten() {
             routes.root.grow(path).allow = Some(allow(item));
-            let methods = METHODS.iter().filter(|method| item[**method].is_object());
+            let methods = METHODS
+                .iter()
+                .filter(|method| item[**method].is_object() && item[**method]["x-public"] != true);
             let shared = &document["components"]["parameters"];
             let parameters =
                 methods.map(|method| (method.to_uppercase(), names(&item[*method], shared)));
@@ -41,9 +43,9 @@ impl Routes {
 
     /// The value of the `Allow` header for a request path, such as
     /// `GET, HEAD, PATCH, DELETE, OPTIONS`; `None` where there is no such path.
-    pub fn methods(&self, path: &str) -> Option<String> {
+    pub fn methods(&self, path: &str) -> Option<&str> {
         let segments: Vec<&str> = split(path).collect();
-        self.root.find(&segments)?.allow.clone()
+        self.root.find(&segments)?.allow.as_deref()
     }
 
     /// The query parameters of an operation, by the pattern of its path (`/v1/customers/{id}`);

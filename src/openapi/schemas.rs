@@ -45,7 +45,10 @@ pub fn flatten(document: &mut Value) {
         }
         *schema = whole;
     }
-    map_at(&mut document["components"], "schemas").retain(|name, _| !merged.contains(name));
+    let text = document.to_string();
+    let is_used = |name: &str| text.contains(&format!("\"#/components/schemas/{name}\""));
+    map_at(&mut document["components"], "schemas")
+        .retain(|name, _| !merged.contains(name) || is_used(name));
 }
 
 /// One way to write what can be written in several (R4, R15) and patches without demands (R8).

@@ -131,7 +131,7 @@ pub async fn list_customer_organizations(
 /// Make a customer a member of an organization
 ///
 /// Replaces the membership where there is one.
-#[utoipa::path(tag = "organizations", security(("bearer" = ["organizations:write"])), responses((status = 200, body = Membership)))]
+#[utoipa::path(tag = "organizations", security(("bearer" = ["organizations:write"])), params(("id" = Uuid, Path, description = "Id of the organization"), ("customer_id" = Uuid, Path, description = "Id of the customer")), responses((status = 200, body = Membership)))]
 #[put("/organizations/{id}/members/{customer_id}")]
 pub async fn put_organization_member(
     caller: Caller,
@@ -147,7 +147,7 @@ pub async fn put_organization_member(
 /// Remove a customer from an organization
 ///
 /// To keep that the customer was a member, set `until` instead.
-#[utoipa::path(tag = "organizations", security(("bearer" = ["organizations:write"])), responses((status = 204)))]
+#[utoipa::path(tag = "organizations", security(("bearer" = ["organizations:write"])), params(("id" = Uuid, Path, description = "Id of the organization"), ("customer_id" = Uuid, Path, description = "Id of the customer")), responses((status = 204)))]
 #[delete("/organizations/{id}/members/{customer_id}")]
 pub async fn remove_organization_member(caller: Caller, ids: Path<(Uuid, Uuid)>) -> Result<Reply> {
     let grant = caller.must(Scope::OrganizationsWrite)?;

@@ -2,6 +2,7 @@
 //! attributes and its place in the log.
 
 use diesel::prelude::*;
+use diesel::sql_types::Uuid as SqlUuid;
 use serde_json::{Value, json};
 use uuid::Uuid;
 use validator::Validate;
@@ -107,7 +108,7 @@ impl NewOrganization {
         use organizations as o;
         external_ids::check_sources(&self.external_ids)?;
         definitions.check(&self.attributes)?;
-        check_parent(tx, None, self.parent_id)?;
+        check_parent(tx, self.parent_id)?;
         check_owner(tx, self.owner_id)?;
         let (id, now) = (tx.new_id(), tx.now);
         let text = search_text(
@@ -139,14 +140,14 @@ impl NewOrganization {
 impl OrganizationPatch {
     /// Applies the patch to an organization that is not deleted.
     pub fn apply(&self, tx: &mut Tx, id: Uuid, if_match: IfMatch) -> Result<Organization> {
+        if let Some(parent) = self.parent_id.flatten() {
+            check_move(tx, id, parent)?;
+        }
         let before = Organization::lock(tx, id)?;
         if_match.check(before.version)?;
         let definitions = Definitions::load(tx, AttributeResource::Organization)?;
         let attributes = self.merged_attributes(&before, &definitions)?;
-        if self.parent_id.is_some_and(|parent| parent != before.parent_id) {
-            check_parent(tx, Some(id), self.parent_id.flatten())?;
-        }
-        check_owner(tx, self.owner_id.flatten().filter(|owner| before.owner_id != Some(*owner)))?;
+        check_owner(tx, self.owner_id.flatten())?;
         if let Some(Jsonb(references)) = &self.external_ids {
             external_ids::check_sources(references)?;
             external_ids::replace(tx, Owner::Organization, id, references)?;
@@ -244,36 +245,59 @@ fn mark_deleted(tx: &mut Tx, id: Uuid, is_deleted: bool) -> Result<Organization>
         .get_result(tx.pg)?)
 }
 
-/// How many levels a group of organizations can have above one that is moved.
-const MAX_LEVELS: usize = 100;
+fn check_parent(tx: &mut Tx, parent: Option<Uuid>) -> Result<()> {
+    match parent {
+        Some(parent) if !Organization::exists(tx, parent)? => Err(unknown_parent()),
+        _ => Ok(()),
+    }
+}
 
-/// 422 where `parent` is not there, or where `id` would become a part of itself. Every organization
-/// above is locked on the way up, so that two moves at once cannot close a circle together.
-fn check_parent(tx: &mut Tx, id: Option<Uuid>, parent: Option<Uuid>) -> Result<()> {
-    let Some(parent) = parent else { return Ok(()) };
-    if id == Some(parent) {
-        return Err(parent_cycle());
+/// 422 where `parent` is not there, or where `id` would become a part of itself. The whole line
+/// above is locked, in the order of ids, so that two moves at once neither close a circle together
+/// nor wait for each other crosswise.
+fn check_move(tx: &mut Tx, id: Uuid, parent: Uuid) -> Result<()> {
+    Organization::must_exist(tx, id)?;
+    check_parent(tx, Some(parent))?;
+    let mut locked = line(tx, parent)?;
+    locked.push(id);
+    with_deleted(tx.workspace)
+        .filter(organizations::id.eq_any(&locked))
+        .order(organizations::id)
+        .select(organizations::id)
+        .for_no_key_update()
+        .load::<Uuid>(tx.pg)?;
+    let above = line(tx, parent)?;
+    if above.contains(&id) {
+        let detail = "an organization cannot be a part of itself";
+        return Err(Error::field("#/parent_id", "parent_cycle", detail));
     }
-    if !Organization::exists(tx, parent)? {
-        return Err(unknown_parent());
+    if above.iter().any(|other| !locked.contains(other)) {
+        return Err(Error::Retry("organizations moved meanwhile".into()));
     }
-    if id.is_none() {
-        return Ok(());
-    }
-    let mut above = Some(parent);
-    for _ in 0..MAX_LEVELS {
-        let Some(next) = above else { return Ok(()) };
-        above = with_deleted(tx.workspace)
-            .filter(organizations::id.eq(next))
-            .select(organizations::parent_id)
-            .for_no_key_update()
-            .first(tx.pg)?;
-        if above == id {
-            return Err(parent_cycle());
-        }
-    }
-    let detail = format!("there are more than {MAX_LEVELS} organizations above this one");
-    Err(Error::field("#/parent_id", "too_deep", detail))
+    Ok(())
+}
+
+/// An organization and all those it is a part of.
+fn line(tx: &mut Tx, id: Uuid) -> Result<Vec<Uuid>> {
+    let statement = "
+        with recursive line (id, parent_id) as (
+            select id, parent_id from organizations where workspace_id = $1 and id = $2
+            union
+            select o.id, o.parent_id from organizations o join line on o.id = line.parent_id
+             where o.workspace_id = $1
+        )
+        select id from line";
+    let rows: Vec<Above> = diesel::sql_query(statement)
+        .bind::<SqlUuid, _>(tx.workspace)
+        .bind::<SqlUuid, _>(id)
+        .load(tx.pg)?;
+    Ok(rows.into_iter().map(|row| row.id).collect())
+}
+
+#[derive(QueryableByName)]
+struct Above {
+    #[diesel(sql_type = SqlUuid)]
+    id: Uuid,
 }
 
 fn unknown_parent() -> Error {
@@ -282,10 +306,6 @@ fn unknown_parent() -> Error {
         "not_found",
         "`parent_id` must be an organization of this workspace",
     )
-}
-
-fn parent_cycle() -> Error {
-    Error::field("#/parent_id", "parent_cycle", "an organization cannot be a part of itself")
 }
 
 fn check_owner(tx: &mut Tx, owner: Option<Uuid>) -> Result<()> {

@@ -149,6 +149,7 @@ pub struct NewTouchpointBatch {
 #[into_params(parameter_in = Query)]
 pub struct IngestOptions {
     /// What to do when nobody has the identities a touchpoint names; `reject` unless said otherwise.
+    #[param(inline)]
     pub on_unknown_customer: Option<OnUnknownCustomer>,
 }
 

@@ -20,6 +20,7 @@ crate::text_enum! {
     }
 }
 
+#[expect(clippy::derivable_impls, reason = "the macro that makes the enum knows no default")]
 impl Default for MergePolicy {
     fn default() -> Self {
         Self::Verified

@@ -91,12 +91,8 @@ impl App {
         let slug = format!("t-{}", Uuid::new_v4().simple());
         let body = json!({ "name": slug, "slug": slug });
         let made = keys::make_workspace(&self.state, &body).expect("a workspace");
-        let mut client = Client {
-            base: self.base.clone(),
-            token: None,
-            workspace_id: made.id,
-            slug,
-        };
+        let mut client =
+            Client { base: self.base.clone(), token: None, workspace_id: made.id, slug };
         client.token = Some(self.key(&client, scopes, true));
         client
     }
@@ -144,7 +140,13 @@ impl App {
             );
             diesel::sql_query(sql).get_result::<Sum>(pg).expect("a sum").sum
         };
-        tables.into_iter().map(|row| { let s = sum(&mut pg, &row.name); (row.name, s) }).collect()
+        tables
+            .into_iter()
+            .map(|row| {
+                let s = sum(&mut pg, &row.name);
+                (row.name, s)
+            })
+            .collect()
     }
 }
 
@@ -215,7 +217,8 @@ impl Server {
                 PgConnection::establish(&self.url(Role::Owner, &draft)).expect("the draft");
             draft_pg.batch_execute(TRIPWIRE).expect("the tripwire");
             drop(draft_pg);
-            pg.batch_execute(&format!("alter database {draft} rename to {name}")).expect("a template");
+            pg.batch_execute(&format!("alter database {draft} rename to {name}"))
+                .expect("a template");
         }
         drop_leftovers(&mut pg);
         pg.batch_execute("select pg_advisory_unlock(4711)").expect("unlocked");
@@ -432,13 +435,14 @@ impl Client {
                 .build()
                 .into()
         });
-        let mut request = ureq::http::Request::builder()
-            .method(method)
-            .uri(format!("{}{path}", self.base));
+        let mut request =
+            ureq::http::Request::builder().method(method).uri(format!("{}{path}", self.base));
         if let Some(token) = &self.token {
             request = request.header("Authorization", format!("Bearer {token}"));
         }
-        if body.is_some() && !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type")) {
+        if body.is_some()
+            && !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type"))
+        {
             request = request.header("Content-Type", "application/json");
         }
         for (name, value) in headers {
@@ -480,7 +484,8 @@ fn conform(method: &str, path: &str, answer: &Answer) {
     let described = &operation["responses"][answer.status.to_string()];
     assert!(!described.is_null(), "{what} is not documented: {}", answer.text);
     let described = resolve(described);
-    let Some((media_type, content)) = described["content"].as_object().and_then(|c| c.iter().next())
+    let Some((media_type, content)) =
+        described["content"].as_object().and_then(|c| c.iter().next())
     else {
         assert_eq!(answer.text, "", "{what} is documented without a body");
         return;
@@ -492,8 +497,10 @@ fn conform(method: &str, path: &str, answer: &Answer) {
     }
     let mut known = VALIDATORS.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let validator = known.entry(what.clone()).or_insert_with(|| validator(&content["schema"]));
-    let faults: Vec<String> =
-        validator.iter_errors(&answer.json).map(|error| format!("{}: {error}", error.instance_path())).collect();
+    let faults: Vec<String> = validator
+        .iter_errors(&answer.json)
+        .map(|error| format!("{}: {error}", error.instance_path()))
+        .collect();
     drop(known);
     assert!(faults.is_empty(), "{what} breaks its schema: {faults:#?}\n{}", answer.text);
 }
@@ -517,7 +524,10 @@ pub fn operation(method: &str, path: &str) -> Option<(String, &'static Value)> {
         .filter_map(|(pattern, item)| {
             let parts: Vec<&str> = pattern.split('/').collect();
             let fits = parts.len() == given.len()
-                && parts.iter().zip(&given).all(|(p, g)| p.starts_with('{') && !g.is_empty() || p == g);
+                && parts
+                    .iter()
+                    .zip(&given)
+                    .all(|(p, g)| p.starts_with('{') && !g.is_empty() || p == g);
             let wild = parts.iter().filter(|part| part.starts_with('{')).count();
             fits.then_some((wild, pattern, item))
         })

@@ -197,7 +197,7 @@ fn nobody_is_let_in_while_no_keys_are_there() {
 fn scopes_come_from_the_claims_that_the_issuer_was_set_up_with() {
     let issuer = Service::start(&[]).issuer();
     let scopes = |claims: Value| issuer.scopes(claims.as_object().expect("an object")).to_string();
-    assert_eq!(scopes(json!({})), "jobs:read");
+    assert_eq!(scopes(json!({})), "channels:read");
     assert_eq!(scopes(json!({ "scope": "openid customers:read" })), "customers:read");
     assert_eq!(scopes(json!({ "scope": ["users:read", 7] })), "users:read");
     assert_eq!(scopes(json!({ "roles": ["owner"] })), "*");

@@ -30,7 +30,7 @@ fn claims() -> Claims {
         wid: Uuid::now_v7(),
         livemode: true,
         typ: Subject::User,
-        scope: Scopes::of([Scope::CustomersRead, Scope::JobsRead]),
+        scope: Scopes::of([Scope::CustomersRead, Scope::ChannelsRead]),
         sid: Some(Uuid::now_v7()),
         ver: Some(3),
     }

@@ -85,7 +85,7 @@ impl Service {
             workspace_id: Uuid::nil(),
             scopes_claim: Some("scope".into()),
             roles_claim: Some("roles".into()),
-            default_scopes: Scopes::of([Scope::JobsRead]),
+            default_scopes: Scopes::of([Scope::ChannelsRead]),
         }
     }
 }

@@ -1,0 +1,11 @@
+//! What holds for every operation, found by walking the document: a new operation is guarded from
+//! the day it is described, and one that cannot be guarded fails here.
+
+mod access;
+pub mod calls;
+pub mod fixtures;
+mod foreign;
+mod limits;
+mod methods;
+mod parameters;
+mod references;

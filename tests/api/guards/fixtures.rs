@@ -1,0 +1,80 @@
+//! One object of every resource, so that the guards have ids to try.
+
+use std::collections::BTreeMap;
+
+use diesel::connection::SimpleConnection;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::harness::{App, Client};
+
+/// The ids of one workspace's objects, by resource.
+pub struct Fixtures(BTreeMap<&'static str, String>);
+
+/// Fills a workspace. A resource with an id in some path needs a line here.
+pub fn seed(client: &Client) -> Fixtures {
+    let mut fixtures = seed_data(client);
+    let unique = Uuid::new_v4().simple().to_string();
+    let user = json!({ "email": format!("{unique}@work.example.com"), "name": "Guard",
+                       "role": "agent", "password": "granite skis at dawn" });
+    let issuer = json!({ "issuer": format!("https://{unique}.example.com/"), "audience": "ecrm",
+                         "jwks_url": "https://login.example.com/jwks.json",
+                         "algorithms": ["RS256"] });
+    let key = json!({ "name": "guarded", "kind": "secret", "scopes": ["customers:read"] });
+    fixtures.0.extend([
+        ("users", make(client, "/v1/users", user)),
+        ("api_keys", client.post("/v1/api_keys", key).expect(201).id()),
+        ("trusted_issuers", make(client, "/v1/trusted_issuers", issuer)),
+    ]);
+    fixtures
+}
+
+/// The part that test credentials can make as well.
+pub fn seed_data(client: &Client) -> Fixtures {
+    let unique = Uuid::new_v4().simple().to_string();
+    let customer = json!({ "email": format!("{unique}@shop.example.com") });
+    let customer = make(client, "/v1/customers", customer);
+    let organization = json!({ "name": format!("Club {unique}") });
+    let organization = make(client, "/v1/organizations", organization);
+    let member = format!("/v1/organizations/{organization}/members/{customer}");
+    client.put(&member, json!({ "role": "guide" })).expect(200);
+    let channel = json!({ "type": "email", "name": format!("Mail {unique}") });
+    let channel = make(client, "/v1/channels", channel);
+    let touchpoint = json!({ "type": "page.viewed", "name": unique, "customer": { "id": customer },
+                             "channel": { "id": channel },
+                             "organization": { "id": organization } });
+    let touchpoint = make(client, "/v1/touchpoints", touchpoint);
+    let definition = json!({ "resource": "customer", "key": format!("k{unique}"),
+                             "name": "Guarded", "type": "string" });
+    let identities = client.get(&format!("/v1/customers/{customer}/identities")).expect(200);
+    let identity = identities.json["data"][0]["id"].as_str().expect("an identity").to_owned();
+    Fixtures(BTreeMap::from([
+        ("customers", customer),
+        ("identities", identity),
+        ("organizations", organization),
+        ("channels", channel),
+        ("touchpoints", touchpoint),
+        ("attribute_definitions", make(client, "/v1/attribute_definitions", definition)),
+    ]))
+}
+
+fn make(client: &Client, path: &str, body: Value) -> String {
+    client.post(path, body).expect(201).id()
+}
+
+impl Fixtures {
+    pub fn id(&self, resource: &str) -> String {
+        let known = self.0.get(resource);
+        known.unwrap_or_else(|| panic!("guards/fixtures.rs makes no `{resource}`")).clone()
+    }
+
+    pub fn ids(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(resource, id)| (*resource, id.as_str()))
+    }
+}
+
+/// Keeps the time of last use of all keys out of the checksums.
+pub fn quiet_keys(app: &App) {
+    let sql = "update api_keys set last_used_at = '2199-01-01'";
+    app.owner().batch_execute(sql).expect("quiet keys");
+}
