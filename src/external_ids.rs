@@ -75,23 +75,23 @@ pub fn find_many(
 /// Replaces the references of a record; 409 names the record that holds one already.
 pub fn replace(tx: &mut Tx, owner: Owner, record: Uuid, references: &[ExternalId]) -> Result<()> {
     release(tx, owner, record)?;
-    for (position, reference) in references.iter().enumerate() {
-        let inserted = diesel::insert_into(external_ids::table)
-            .values((
+    let rows: Vec<_> = references
+        .iter()
+        .map(|reference| {
+            (
                 external_ids::workspace_id.eq(tx.workspace),
                 external_ids::resource.eq(owner.as_str()),
                 external_ids::source.eq(&reference.source),
                 external_ids::external_id.eq(&reference.id),
                 external_ids::resource_id.eq(record),
-            ))
-            .on_conflict_do_nothing()
-            .execute(tx.pg)?;
-        if inserted == 0 {
-            let holder = find(tx, owner, &reference.source, &reference.id)?;
-            return Err(taken(position, holder));
-        }
-    }
-    Ok(())
+            )
+        })
+        .collect();
+    let inserted = diesel::insert_into(external_ids::table)
+        .values(rows)
+        .on_conflict_do_nothing()
+        .execute(tx.pg)?;
+    if inserted == references.len() { Ok(()) } else { Err(taken(tx, owner, record, references)?) }
 }
 
 /// Gives the references of a record up.
@@ -104,9 +104,18 @@ pub fn release(tx: &mut Tx, owner: Owner, record: Uuid) -> Result<()> {
     Ok(())
 }
 
-fn taken(position: usize, holder: Option<Uuid>) -> Error {
+fn taken(tx: &mut Tx, owner: Owner, record: Uuid, references: &[ExternalId]) -> Result<Error> {
+    let wanted: Vec<&ExternalId> = references.iter().collect();
+    let holders = find_many(tx, owner, &wanted)?;
+    let others = references.iter().enumerate().find_map(|(position, reference)| {
+        let holder = holders.iter().find(|(source, id, holder)| {
+            *holder != record && *source == reference.source && *id == reference.id
+        })?;
+        Some((position, holder.2))
+    });
+    let (position, holder) = others.map_or((0, None), |(position, id)| (position, Some(id)));
     let detail = format!("`external_ids/{position}` belongs to another record");
-    Error::conflict("external_ids_taken", detail, holder)
+    Ok(Error::conflict("external_ids_taken", detail, holder))
 }
 
 /// 422 where two references name the same system: which one would an upsert mean?

@@ -121,6 +121,7 @@ fn execute(cli: Cli) -> Result<()> {
         Command::Seed { examples: Some(folder) } => return seed::write_examples(&folder),
         _ => {}
     }
+    read_env_file()?;
     let config = Config::from_env()?;
     crate::logging::init(boot::log_format()?);
     match command {
@@ -141,6 +142,14 @@ fn execute(cli: Cli) -> Result<()> {
         }
         Command::Health => serve::health(&config),
         Command::Openapi => unreachable!("BUG: handled above"),
+    }
+}
+
+/// Settings in a file `.env` of this folder; those of the environment win.
+fn read_env_file() -> Result<()> {
+    match dotenvy::dotenv() {
+        Err(error) if !error.not_found() => Err(format!("the file .env: {error}")),
+        _ => Ok(()),
     }
 }
 

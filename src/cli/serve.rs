@@ -21,8 +21,10 @@ pub fn serve(config: Config, wants_demo: bool) -> Result<()> {
     }
     let app = boot::app(config, &database)?;
     check_privileges(&app, &database)?;
-    if wants_demo && database.is_private() {
-        welcome(&app)?;
+    match (database.is_private(), wants_demo) {
+        (true, true) => welcome(&app)?,
+        (true, false) => first_steps(&app)?,
+        (false, _) => {}
     }
     let address = socket.local_addr().map_err(|error| error.to_string())?;
     log::info!("listening on http://{address}, docs on {}/docs/", app.config.public_url);
@@ -63,6 +65,15 @@ fn welcome(app: &App) -> Result<()> {
     print(&format!(
         "\necrm is ready.\n\n  Docs     {url}/docs/\n  API key  {key}\n\n  Try      curl -H \
          'Authorization: Bearer {key}' '{url}/v1/customers?q=ada&limit=1'\n\n"
+    ))
+}
+
+/// What to do with a database in which there is nothing yet.
+fn first_steps(app: &App) -> Result<()> {
+    let url = &app.config.public_url;
+    print(&format!(
+        "\necrm is ready.\n\n  Docs     {url}/docs/\n  Begin    ecrm workspace create acme\n           \
+         ecrm key create --workspace acme\n\n"
     ))
 }
 

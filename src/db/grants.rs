@@ -19,10 +19,20 @@ const GRANTS: &str = "
     revoke select on users, api_keys, refresh_tokens, workspaces, channels from ecrm_readonly;
 ";
 
+/// Lets the service read error texts in English whatever the server's language; a superuser alone
+/// can grant it, so it is tried.
+const ENGLISH: &str = "
+    do $$ begin
+      grant set on parameter lc_messages to ecrm_app;
+    exception when others then
+      raise notice 'lc_messages stays as it is';
+    end $$";
+
 /// Grants the runtime roles their rights where those roles exist; safe to repeat.
 pub fn apply(pg: &mut PgConnection) -> Result<()> {
     if role_exists(pg, "ecrm_app")? && role_exists(pg, "ecrm_readonly")? {
         pg.batch_execute(GRANTS)?;
+        pg.batch_execute(ENGLISH)?;
         for table in APPEND_ONLY {
             pg.batch_execute(&format!("revoke update, delete on {table} from ecrm_app"))?;
         }

@@ -54,6 +54,10 @@ impl r2d2::ManageConnection for Manager {
         match self.pooler {
             Pooler::None => {
                 pg.batch_execute(SESSION).map_err(ConnectionError::CouldntSetupConfiguration)?;
+                // Errors are recognised by their English texts; not every role may ask for them.
+                if let Err(error) = pg.batch_execute("set lc_messages = 'C'") {
+                    log::debug!("lc_messages stays as the server has it: {error}");
+                }
             }
             // Session settings and prepared statements would reach other clients of the pooler.
             Pooler::Transaction => pg.set_prepared_statement_cache_size(CacheSize::Disabled),

@@ -1,0 +1,243 @@
+//! The figures equal a recount, whatever came in, however often, from however many senders.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, NaiveDate, Utc};
+use diesel::RunQueryDsl;
+use diesel::sql_types::{BigInt, Date, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use ecrm::db::id::instant;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::{send_batch, statuses};
+use crate::customers::create;
+use crate::harness::{App, Client, workspace};
+
+/// A small generator: the same numbers in every run.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % limit
+    }
+}
+
+fn event(random: &mut Random, ids: &[String], channels: &[String]) -> Value {
+    let customer = match random.below(5) {
+        0 => Value::Null,
+        1 => json!({ "anonymous_id": format!("a-{}", random.below(10)) }),
+        2 => json!({ "id": ids[usize::try_from(random.below(5)).expect("an index")] }),
+        _ => json!({ "email": format!("p{}@shop.example.com", random.below(20)) }),
+    };
+    let kinds = ["page.viewed", "order.placed", "call.made", "mail.sent"];
+    let directions = ["inbound", "outbound", "internal"];
+    let pick = |random: &mut Random, of: usize| usize::try_from(random.below(of as u64)).expect("an index");
+    let mut body = json!({
+        "type": kinds[pick(random, 4)],
+        "direction": directions[pick(random, 3)],
+        "source": "load",
+        "message_id": random.below(1500).to_string(),
+        "occurred_at": format!(
+            "2024-{:02}-{:02}T{:02}:00:00.{:06}Z",
+            random.below(3) + 1, random.below(28) + 1, random.below(24), random.below(1_000_000)
+        ),
+    });
+    if !customer.is_null() {
+        body["customer"] = customer;
+    }
+    if random.below(3) > 0 {
+        body["channel"] = json!({ "id": channels[pick(random, 2)] });
+    }
+    body
+}
+
+#[derive(diesel::QueryableByName)]
+struct Raw {
+    #[diesel(sql_type = SqlUuid)]
+    id: Uuid,
+    #[diesel(sql_type = Nullable<SqlUuid>)]
+    customer_id: Option<Uuid>,
+    #[diesel(sql_type = Nullable<SqlUuid>)]
+    channel_id: Option<Uuid>,
+    #[diesel(sql_type = Text)]
+    kind: String,
+    #[diesel(sql_type = Text)]
+    direction: String,
+}
+
+#[derive(Debug, PartialEq, diesel::QueryableByName)]
+struct Activity {
+    #[diesel(sql_type = SqlUuid)]
+    customer_id: Uuid,
+    #[diesel(sql_type = Text)]
+    kind: String,
+    #[diesel(sql_type = BigInt)]
+    n: i64,
+    #[diesel(sql_type = Timestamptz)]
+    first_at: DateTime<Utc>,
+    #[diesel(sql_type = Timestamptz)]
+    last_at: DateTime<Utc>,
+}
+
+#[derive(Debug, PartialEq, Default, diesel::QueryableByName)]
+struct Stats {
+    #[diesel(sql_type = SqlUuid)]
+    customer_id: Uuid,
+    #[diesel(sql_type = BigInt)]
+    touchpoints_count: i64,
+    #[diesel(sql_type = Nullable<Timestamptz>)]
+    first_seen_at: Option<DateTime<Utc>>,
+    #[diesel(sql_type = Nullable<Timestamptz>)]
+    last_seen_at: Option<DateTime<Utc>>,
+    #[diesel(sql_type = Nullable<Timestamptz>)]
+    last_contacted_at: Option<DateTime<Utc>>,
+}
+
+#[derive(Debug, PartialEq, diesel::QueryableByName)]
+struct Daily {
+    #[diesel(sql_type = Date)]
+    day: NaiveDate,
+    #[diesel(sql_type = SqlUuid)]
+    channel_id: Uuid,
+    #[diesel(sql_type = Text)]
+    kind: String,
+    #[diesel(sql_type = BigInt)]
+    n: i64,
+}
+
+fn load<T>(client: &Client, sql: &str) -> Vec<T>
+where
+    T: diesel::QueryableByName<diesel::pg::Pg> + 'static,
+{
+    let query = diesel::sql_query(sql).bind::<SqlUuid, _>(client.workspace_id);
+    query.load(&mut App::shared().owner()).expect("rows")
+}
+
+fn stored_activity(client: &Client) -> Vec<Activity> {
+    let sql = "select customer_id, type as kind, n, first_at, last_at from customer_activity
+                where workspace_id = $1 order by customer_id, type collate \"C\"";
+    load(client, sql)
+}
+
+fn stored_stats(client: &Client) -> Vec<Stats> {
+    let sql = "select customer_id, touchpoints_count, first_seen_at, last_seen_at, last_contacted_at
+                 from customer_stats where workspace_id = $1 order by customer_id";
+    load(client, sql)
+}
+
+fn stored_daily(client: &Client) -> Vec<Daily> {
+    let sql = "select day, channel_id, type as kind, sum(n)::bigint as n from touchpoint_daily
+                where workspace_id = $1 group by 1, 2, 3 order by 1, 2, type collate \"C\"";
+    load(client, sql)
+}
+
+fn counted_activity(log: &[Raw]) -> Vec<Activity> {
+    let mut found: BTreeMap<(Uuid, &str), Vec<DateTime<Utc>>> = BTreeMap::new();
+    for row in log {
+        if let Some(customer) = row.customer_id {
+            found.entry((customer, &row.kind)).or_default().push(instant(row.id));
+        }
+    }
+    let activity = |((customer_id, kind), times): ((Uuid, &str), Vec<DateTime<Utc>>)| Activity {
+        customer_id,
+        kind: kind.to_owned(),
+        n: i64::try_from(times.len()).expect("a number"),
+        first_at: *times.iter().min().expect("a time"),
+        last_at: *times.iter().max().expect("a time"),
+    };
+    found.into_iter().map(activity).collect()
+}
+
+fn counted_stats(log: &[Raw]) -> Vec<Stats> {
+    let mut found: BTreeMap<Uuid, Stats> = BTreeMap::new();
+    for row in log {
+        let Some(customer_id) = row.customer_id else { continue };
+        let at = Some(instant(row.id));
+        let stats = found.entry(customer_id).or_default();
+        stats.customer_id = customer_id;
+        stats.touchpoints_count += i64::from(row.direction != "internal");
+        if row.direction == "inbound" {
+            stats.first_seen_at = [stats.first_seen_at, at].into_iter().flatten().min();
+            stats.last_seen_at = stats.last_seen_at.max(at);
+        }
+        if row.direction == "outbound" {
+            stats.last_contacted_at = stats.last_contacted_at.max(at);
+        }
+    }
+    found.into_values().collect()
+}
+
+fn counted_daily(log: &[Raw]) -> Vec<Daily> {
+    let mut found: BTreeMap<(NaiveDate, Uuid, &str), i64> = BTreeMap::new();
+    for row in log {
+        let day = instant(row.id).date_naive();
+        *found.entry((day, row.channel_id.unwrap_or_default(), &row.kind)).or_default() += 1;
+    }
+    let daily = |((day, channel_id, kind), n): ((NaiveDate, Uuid, &str), i64)| Daily {
+        day,
+        channel_id,
+        kind: kind.to_owned(),
+        n,
+    };
+    found.into_iter().map(daily).collect()
+}
+
+fn assert_counted_right(client: &Client) -> Vec<Raw> {
+    let log: Vec<Raw> = load(
+        client,
+        "select id, customer_id, channel_id, type as kind, direction from touchpoints
+          where workspace_id = $1",
+    );
+    assert_eq!(stored_activity(client), counted_activity(&log));
+    assert_eq!(stored_stats(client), counted_stats(&log));
+    assert_eq!(stored_daily(client), counted_daily(&log));
+    log
+}
+
+#[test]
+fn after_a_load_with_repeats_every_figure_equals_a_recount() {
+    let client = workspace();
+    let ids: Vec<String> = (0..5).map(|_| create(&client, json!({})).id()).collect();
+    let channels: Vec<String> = ["Web", "Shop"]
+        .iter()
+        .map(|name| client.post("/v1/channels", json!({ "type": "web", "name": name })).expect(201).id())
+        .collect();
+    std::thread::scope(|scope| {
+        for thread in 0..4 {
+            let (client, ids, channels) = (&client, &ids, &channels);
+            scope.spawn(move || {
+                let mut random = Random(thread);
+                for _ in 0..20 {
+                    let items: Vec<Value> =
+                        (0..25).map(|_| event(&mut random, ids, channels)).collect();
+                    let done = send_batch(client, &items).expect(207);
+                    let statuses = statuses(&done);
+                    assert!(statuses.iter().all(|s| matches!(s, 200 | 201)), "{}", done.text);
+                }
+            });
+        }
+    });
+    let log = assert_counted_right(&client);
+    let sent = log.iter().filter(|row| !row.kind.starts_with("customer.") && !row.kind.starts_with("channel.") && !row.kind.starts_with("identity."));
+    let keys: Vec<Raw> = load(
+        &client,
+        "select touchpoint_id as id, null::uuid as customer_id, null::uuid as channel_id,
+                message_id as kind, source as direction from touchpoint_keys where workspace_id = $1",
+    );
+    assert_eq!(sent.count(), keys.len());
+    assert!(keys.len() > 1000, "{}", keys.len());
+}
+
+#[test]
+fn changes_of_our_own_resources_are_counted_like_everything_else() {
+    let client = workspace();
+    let ada = create(&client, json!({ "email": "ada@shop.example.com" })).id();
+    let path = crate::customers::at(&ada);
+    client.patch(&path, json!({ "score": 1 })).expect(200);
+    client.put(&format!("{path}/lifecycle_stage"), json!({ "lifecycle_stage": "customer" })).expect(200);
+    client.post(&format!("{path}/identities"), json!({ "type": "cookie", "value": "c" })).expect(200);
+    client.delete(&path).expect(204);
+    client.post(&format!("{path}/restore"), json!({})).expect(200);
+    assert_counted_right(&client);
+}
