@@ -21,7 +21,8 @@ call() {
 }
 
 # Reads the answers; says what was stored and fails where something was refused. 200 and 409 mean
-# that it was there before.
+# that it was there before. The variables are jq's.
+# shellcheck disable=SC2016
 tally='
   map(.results // [.]) | add
   | map(select((.status < 200 or .status > 299) and .status != 409)) as $refused

@@ -7,7 +7,7 @@ mod rules;
 mod texts;
 mod types;
 
-use actix_web::{delete, get, patch, post};
+use actix_web::{HttpRequest, delete, get, patch, post};
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::prelude::*;
 use serde_json::{Value, json};
@@ -21,6 +21,7 @@ use crate::auth::{Caller, Identity, Scope, Scopes, authenticate::stored_scopes};
 use crate::db::keyset::{SortKey, SortKind};
 use crate::db::{Actor, Conn, Db, Outcome, Tx, WorkspaceId};
 use crate::error::{Code, Error, OnConstraint, Result};
+use crate::http::boundary::is_dry_run;
 use crate::http::{Created, Found, IfMatch, Json, List, NoContent, Page, Path, Query, Reply};
 use crate::journal::{Change, differences, record};
 use crate::schema::api_keys;
@@ -76,7 +77,7 @@ async fn list_api_keys(
 /// the first missing scope), and only an owner makes a key with `*`.
 #[utoipa::path(tag = "api_keys", security(("bearer" = ["api_keys:write"])), responses((status = 201, body = ApiKeyWithSecret)))]
 #[post("/api_keys")]
-async fn create_api_key(caller: Caller, new: Json<NewApiKey>) -> Result<Reply> {
+async fn create_api_key(req: HttpRequest, caller: Caller, new: Json<NewApiKey>) -> Result<Reply> {
     let grant = caller.must(Scope::ApiKeysWrite)?;
     let ready = new.ready(caller.identity.livemode)?;
     check_mode(&caller.identity, ready.livemode)?;
@@ -84,7 +85,7 @@ async fn create_api_key(caller: Caller, new: Json<NewApiKey>) -> Result<Reply> {
     let texts = Texts::generate(caller.identity.home);
     let shown = texts.clone();
     let reply = grant.write(move |tx| ready.insert(tx, &texts).map(unshown)).await?;
-    shown.show(reply)
+    if is_dry_run(&req)? { Ok(reply) } else { shown.show(reply) }
 }
 
 /// Get an API key
@@ -120,6 +121,7 @@ async fn update_api_key(
 #[utoipa::path(tag = "api_keys", security(("bearer" = ["api_keys:write"])), responses((status = 201, body = ApiKeyWithSecret)))]
 #[post("/api_keys/{id}/rotate")]
 async fn rotate_api_key(
+    req: HttpRequest,
     caller: Caller,
     id: Path<Uuid>,
     rotation: Json<ApiKeyRotation>,
@@ -131,7 +133,7 @@ async fn rotate_api_key(
     let reply =
         grant.write(move |tx| rotation.apply(tx, *id, &identity, &texts).map(unshown)).await?;
     app.credentials.forget();
-    shown.show(reply)
+    if is_dry_run(&req)? { Ok(reply) } else { shown.show(reply) }
 }
 
 /// Revoke an API key

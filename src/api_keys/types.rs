@@ -51,7 +51,7 @@ pub struct ApiKey {
 pub struct ApiKeyWithSecret {
     #[serde(flatten)]
     pub api_key: ApiKey,
-    /// The text to send as `Authorization: Bearer …`; null where the answer is a replay.
+    /// The text to send as `Authorization: Bearer …`; null in a replay or a dry run.
     #[schema(example = "ecrm_sk_0VcQ3kPB…k3Xw")]
     pub key: Option<String>,
 }

@@ -446,7 +446,7 @@ fn held_by(conn: &mut Conn, customer: Uuid, mark: &Mark) -> Result<Option<Identi
 }
 
 /// Detach an identity from a customer
-#[utoipa::path(tag = "customers", security(("bearer" = ["customers:write"])), responses((status = 204)))]
+#[utoipa::path(tag = "customers", security(("bearer" = ["customers:write"])), params(("id" = Uuid, Path, description = "Id of the customer."), ("identity_id" = Uuid, Path, description = "Id of the identity.")), responses((status = 204)))]
 #[delete("/customers/{id}/identities/{identity_id}")]
 pub async fn remove_customer_identity(caller: Caller, ids: Path<(Uuid, Uuid)>) -> Result<Reply> {
     let grant = caller.must(Scope::CustomersWrite)?;

@@ -215,7 +215,7 @@ pub async fn search_customers(caller: Caller, search: Json<CustomerSearch>) -> R
 /// Look up a customer by an identity
 ///
 /// 404 where nobody has it.
-#[utoipa::path(tag = "customers", security(("bearer" = ["customers:read"])), params(CustomerLookup), responses((status = 200, body = Customer)))]
+#[utoipa::path(tag = "customers", security(("bearer" = ["customers:read"])), params(CustomerLookup), responses((status = 200, body = Customer), (status = 404)))]
 #[get("/customers/lookup")]
 pub async fn lookup_customer(caller: Caller, lookup: Query<CustomerLookup>) -> Result<Reply> {
     let grant = caller.must(Scope::CustomersRead)?;

@@ -178,6 +178,7 @@ impl<T: Serialize> IntoReply for Plain<T> {
 /// The answer to a batch (207): one result per item, in the order of the request.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Batch {
+    /// What became of each item.
     pub results: Vec<BatchResult>,
     /// How many items were refused.
     #[schema(example = 0)]

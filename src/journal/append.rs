@@ -91,11 +91,13 @@ impl<'a> Append<'a> {
 /// Upserts run in key order, so two batches never wait for each other crosswise.
 const STORE: &str = "
     as t(id, at, day, customer_id, anonymous_id, organization_id, channel_id, direction, type, name,
-         source, message_id, subject, actor, value_amount, value_currency, content, context, properties)
+         source, message_id, subject, actor, value_amount, value_currency, content, context, properties,
+         position)
 ), keyed as (
     insert into touchpoint_keys (workspace_id, source, message_id, touchpoint_id, created_at)
     select scope.workspace_id, source, message_id, id, scope.now
-      from incoming, scope where message_id is not null order by source, message_id
+      from incoming, scope where message_id is not null
+     order by source, message_id, position
     on conflict do nothing returning touchpoint_id
 ), fresh as (
     select * from incoming
@@ -186,7 +188,7 @@ impl QueryFragment<Pg> for Append<'_> {
         out.push_bind_param::<Array<Nullable<Jsonb>>, _>(&self.context)?;
         out.push_sql("::jsonb[], ");
         out.push_bind_param::<Array<Jsonb>, _>(&self.properties)?;
-        out.push_sql("::jsonb[]) ");
+        out.push_sql("::jsonb[]) with ordinality ");
         out.push_sql(STORE);
         Ok(())
     }

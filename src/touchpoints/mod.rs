@@ -100,6 +100,7 @@ pub struct NewTouchpoint {
     /// Who did it; the customer where it is inbound, else the caller.
     pub actor: Option<TouchpointActor>,
     /// What it was worth.
+    #[validate(nested)]
     pub value: Option<Money>,
     /// What was said or sent.
     #[validate(nested)]

@@ -221,6 +221,20 @@ fn a_repeated_replacement_happens_once_and_shows_the_text_once() {
 }
 
 #[test]
+fn a_key_that_is_only_tried_has_no_text() {
+    let client = workspace();
+    let id = make(&client, new(&["channels:read"])).id();
+    for (path, body) in
+        [(PATH.to_owned(), new(&["channels:read"])), (format!("{}/rotate", at(&id)), json!({}))]
+    {
+        let tried = client.post(&format!("{path}?dry_run=true"), body).expect(201);
+        assert_eq!(tried.json["key"], Value::Null);
+        client.get(&at(&tried.id())).expect(404);
+    }
+    assert_eq!(client.get(&at(&id)).expect(200).json["expires_at"], Value::Null);
+}
+
+#[test]
 fn a_revoked_key_is_refused_at_once_and_gone() {
     let client = workspace();
     let made = make(&client, new(&["channels:read"]));

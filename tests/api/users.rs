@@ -203,6 +203,15 @@ fn nobody_gives_a_role_that_may_more_than_they_may() {
 }
 
 #[test]
+fn a_key_with_every_scope_of_today_counts_as_an_owner_no_more_than_an_admin_does() {
+    let client = workspace();
+    let today: Vec<&str> = ecrm::auth::Scope::EVERY.iter().map(|scope| scope.as_str()).collect();
+    let refused = client.with_scopes(&today).post(PATH, new(&address(), "owner")).expect(403);
+    assert!(refused.json["detail"].as_str().expect("a detail").contains("`*`"));
+    client.post(PATH, new(&address(), "owner")).expect(201);
+}
+
+#[test]
 fn reading_and_writing_users_need_their_scopes() {
     let client = workspace_with(&["users:read"]);
     let missing = client.post(PATH, new(&address(), "agent")).expect(403);

@@ -15,7 +15,7 @@ fn bought(client: &Client, customer: &str, days: i64, amount: i64, properties: V
     let body = json!({
         "type": "order.placed", "customer": { "id": customer }, "occurred_at": days_ago(days),
         "value": { "amount": amount, "currency": "EUR" }, "properties": properties,
-        "source": "shop", "direction": if amount > 5000 { "inbound" } else { "internal" },
+        "source": "shop", "direction": if amount > 2000 { "inbound" } else { "internal" },
     });
     client.post("/v1/touchpoints", body).expect(201);
 }
@@ -119,6 +119,7 @@ fn figures_are_asked_like_fields() {
         &[
             (field("stats.touchpoints_count", "gte", 1), &["Ada", "Eve"]),
             (field("stats.touchpoints_count", "eq", 1), &["Eve"]),
+            (field("stats.touchpoints_count", "between", json!([2, 3])), &["Ada"]),
             (field("stats.last_seen_at", "within", "P30D"), &["Ada"]),
             (field("stats.first_seen_at", "lt", json!(days_ago(100))), &["Eve"]),
             (json!({ "field": "stats.last_contacted_at", "op": "exists" }), &[]),

@@ -59,7 +59,6 @@ fn a_deleted_customer_gives_its_identities_up_until_it_is_restored() {
     let refused = unchanged(&client, || client.post(&restore_path(&ada), json!({}))).expect(409);
     assert_eq!(refused.code(), "identities_value_taken");
     assert_eq!(refused.json["existing_id"], heir);
-    assert_eq!(refused.fault(), ("already_exists", "#/email"));
     client.patch(&at(&heir), json!({ "email": null })).expect(200);
     let restored = client.post(&restore_path(&ada), json!({})).expect(200);
     assert_eq!(restored.json["email"], "ada@shop.example.com");
