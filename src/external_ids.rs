@@ -24,6 +24,25 @@ pub struct ExternalId {
     pub id: String,
 }
 
+impl ExternalId {
+    /// The reference in a path such as `/customers/external/{source}/{external_id}`.
+    pub fn from_path((source, id): (String, String)) -> Result<Self> {
+        let reference = Self { source, id };
+        if reference.validate().is_err() {
+            let detail = "`source` takes 1 to 100 and `external_id` 1 to 255 characters";
+            return Err(Error::parameter("external_id", detail));
+        }
+        Ok(reference)
+    }
+
+    /// The references given and this one, which wins over another of its system.
+    pub fn joined_to(&self, mut given: Vec<Self>) -> Vec<Self> {
+        given.retain(|other| other.source != self.source);
+        given.push(self.clone());
+        given
+    }
+}
+
 /// The resources whose references live in `external_ids`; those of customers are identities.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Owner {
@@ -92,6 +111,23 @@ pub fn replace(tx: &mut Tx, owner: Owner, record: Uuid, references: &[ExternalId
         .on_conflict_do_nothing()
         .execute(tx.pg)?;
     if inserted == references.len() { Ok(()) } else { Err(taken(tx, owner, record, references)?) }
+}
+
+/// What an upsert by `reference` does about a refusal to create: where somebody made the record a
+/// moment before, run again, which then changes it.
+pub fn unless_raced(
+    tx: &mut Tx,
+    owner: Owner,
+    error: Error,
+    reference: &ExternalId,
+) -> Result<Error> {
+    let Error::Problem(rejection) = &error else { return Ok(error) };
+    if rejection.code != "external_ids_taken" {
+        return Ok(error);
+    }
+    let holder = find(tx, owner, &reference.source, &reference.id)?;
+    let is_race = holder.is_some() && holder == rejection.existing_id;
+    Ok(if is_race { Error::Retry("upsert race".into()) } else { error })
 }
 
 /// Gives the references of a record up.

@@ -11,11 +11,8 @@ use std::collections::HashSet;
 
 use actix_web::{delete, get, patch, post, put};
 use diesel::prelude::*;
-use serde::Deserialize;
-use utoipa::IntoParams;
 use utoipa_actix_web::service_config::ServiceConfig;
 use uuid::Uuid;
-use validator::Validate;
 
 pub use secrets::open_secrets;
 pub use types::{Channel, ChannelPatch, ChannelStatus, ChannelType, NewChannel, NewChannelBatch};
@@ -26,7 +23,7 @@ use crate::db::{Conn, Tx, WorkspaceId};
 use crate::error::{Error, Result};
 use crate::external_ids::ExternalId;
 use crate::http::{
-    Batch, Created, Found, IfMatch, IfNoneMatch, Json, NoContent, Path, Query, Reply,
+    Batch, BatchOptions, Created, Found, IfMatch, IfNoneMatch, Json, NoContent, Path, Query, Reply,
 };
 use crate::schema::channels;
 
@@ -56,14 +53,6 @@ async fn create_channel(caller: Caller, new: Json<NewChannel>) -> Result<Reply> 
     grant.write(move |tx| write::create(tx, &app.master_key, &new).map(Created)).await
 }
 
-/// How a batch treats refused items.
-#[derive(Debug, Clone, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-struct BatchOptions {
-    /// Whether one refused item undoes the whole batch: it is then answered as that item's error.
-    atomic: Option<bool>,
-}
-
 /// Create up to 1000 channels
 ///
 /// Each item is created or refused on its own, unless `atomic` is set.
@@ -77,8 +66,9 @@ async fn batch_create_channels(
     let grant = caller.must(Scope::ChannelsWrite)?;
     grant.charge(batch.items.len())?;
     let app = grant.app().clone();
-    let is_atomic = options.atomic.unwrap_or(false);
-    grant.write(move |tx| write::create_many(tx, &app.master_key, &batch.items, is_atomic)).await
+    grant
+        .write(move |tx| write::create_many(tx, &app.master_key, &batch.items, options.is_atomic()))
+        .await
 }
 
 /// Create or update a channel by its id in an outside system
@@ -96,12 +86,7 @@ async fn upsert_channel(
     if_none_match: IfNoneMatch,
     patch: Json<ChannelPatch>,
 ) -> Result<Reply> {
-    let (source, id) = reference.into_inner();
-    let reference = ExternalId { source, id };
-    if reference.validate().is_err() {
-        let detail = "`source` takes 1 to 100 and `external_id` 1 to 255 characters";
-        return Err(Error::parameter("external_id", detail));
-    }
+    let reference = ExternalId::from_path(reference.into_inner())?;
     let grant = caller.must(Scope::ChannelsWrite)?;
     let app = grant.app().clone();
     grant

@@ -290,7 +290,7 @@ impl Db {
         match self.pooler {
             Pooler::None => Ok(()),
             Pooler::Transaction => pg
-                .batch_execute("set local statement_timeout = '5s'; set local lock_timeout = '1s'"),
+                .batch_execute("set local statement_timeout = '5s'; set local lock_timeout = '3s'"),
         }
     }
 

@@ -19,7 +19,7 @@ const TRUSTED_FOR: Duration = Duration::from_millis(500);
 pub const CHECKOUT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Limits that hold for every statement of a request; the workers' own are wider.
-const SESSION: &str = "set statement_timeout = '5s'; set lock_timeout = '1s'; \
+const SESSION: &str = "set statement_timeout = '5s'; set lock_timeout = '3s'; \
      set idle_in_transaction_session_timeout = '10s'; set timezone = 'UTC'";
 
 pub type Pool = r2d2::Pool<Manager>;

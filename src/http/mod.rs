@@ -1,5 +1,6 @@
 //! What every endpoint shares: bodies, pages, answers, errors and limits.
 
+pub mod batch;
 pub mod body;
 pub mod boundary;
 pub mod client_ip;
@@ -19,8 +20,9 @@ mod testing;
 pub mod unread;
 
 pub use actix_web::web::Path;
+pub use batch::{Batch, BatchOptions, BatchResult};
 pub use conditional::{IfMatch, IfNoneMatch};
 pub use json::{Json, Patch};
 pub use page::{List, Page};
 pub use query::{AnyOf, Query};
-pub use reply::{Batch, BatchResult, Created, Found, NoContent, Reply, Upserted, Versioned};
+pub use reply::{Created, Found, NoContent, Reply, Upserted, Versioned};

@@ -3,7 +3,6 @@
 use actix_web::http::{Method, StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse, Responder, body::BoxBody};
 use serde::Serialize;
-use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::error::{Error, Problem, Result};
@@ -172,64 +171,5 @@ impl IntoReply for NoContent {
 impl<T: Serialize> IntoReply for Plain<T> {
     fn into_reply(self) -> Result<Reply> {
         Reply::json(StatusCode::OK, &self.0)
-    }
-}
-
-/// The answer to a batch (207): one result per item, in the order of the request.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct Batch {
-    /// What became of each item.
-    pub results: Vec<BatchResult>,
-    /// How many items were refused.
-    #[schema(example = 0)]
-    pub failed: i32,
-}
-
-/// What became of one item of a batch.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct BatchResult {
-    /// Position of the item in the request, from 0.
-    #[schema(example = 0)]
-    pub index: i32,
-    /// The HTTP status this item would have got alone.
-    #[schema(example = 201)]
-    pub status: i32,
-    /// The resource made, changed or found; null where the item was refused.
-    pub id: Option<Uuid>,
-    /// Why the item was refused; null where it was not.
-    pub error: Option<Problem>,
-}
-
-impl Batch {
-    /// Collects results, given as (status, id) or as the error of the item.
-    pub fn of(results: impl IntoIterator<Item = Result<(u16, Uuid)>>) -> Self {
-        let results: Vec<_> = results
-            .into_iter()
-            .enumerate()
-            .map(|(position, result)| BatchResult::new(position, result))
-            .collect();
-        let refused = results.iter().filter(|result| result.error.is_some()).count();
-        Self { results, failed: i32::try_from(refused).unwrap_or(i32::MAX) }
-    }
-}
-
-impl BatchResult {
-    fn new(position: usize, result: Result<(u16, Uuid)>) -> Self {
-        let index = i32::try_from(position).unwrap_or(i32::MAX);
-        match result {
-            Ok((status, id)) => {
-                Self { index, status: i32::from(status), id: Some(id), error: None }
-            }
-            Err(error) => {
-                let problem = error.rejection().problem(None, None);
-                Self { index, status: i32::from(problem.status), id: None, error: Some(problem) }
-            }
-        }
-    }
-}
-
-impl IntoReply for Batch {
-    fn into_reply(self) -> Result<Reply> {
-        Reply::json(StatusCode::MULTI_STATUS, &self)
     }
 }

@@ -14,8 +14,10 @@ pub fn finish(document: &mut Value) {
         describe(operation.value);
     }
     let versioned = versioned_schemas(document);
+    let versioned_paths = versioned_paths(document, &versioned);
     for operation in walk::operations(document) {
-        let kind = Kind::of(&operation, &versioned);
+        let mut kind = Kind::of(&operation, &versioned);
+        kind.is_versioned |= versioned_paths.contains(&operation.path.to_string());
         accept_headers(&kind, operation.value);
         list_failures(&kind, operation.value);
         send_headers(&kind, &versioned, operation.value);
@@ -31,8 +33,10 @@ struct Kind {
     has_body: bool,
     has_parameters: bool,
     has_path_parameters: bool,
-    /// Answers a resource that carries its version, and so an `ETag`.
+    /// Answers a resource that carries its version, and so an `ETag`; or is at its path.
     is_versioned: bool,
+    /// Makes or changes a resource by an outside key.
+    is_keyed_upsert: bool,
 }
 
 impl Kind {
@@ -47,6 +51,7 @@ impl Kind {
             has_body: value["requestBody"].is_object(),
             has_parameters: !parameters.is_empty(),
             has_path_parameters: operation.path.contains('{'),
+            is_keyed_upsert: operation.path.ends_with("{external_id}"),
             is_versioned: answers
                 .filter(|(status, _)| is_success(status))
                 .any(|(_, answer)| body_name(answer).is_some_and(|n| versioned.contains(&n))),
@@ -68,9 +73,10 @@ impl Kind {
         self.is_change && self.writes()
     }
 
-    /// Whether it changes the one resource that its path names.
+    /// Whether it changes the one resource, known by its version, that its path names.
     fn changes_one(&self) -> bool {
-        self.has_path_parameters && matches!(self.method, "patch" | "put" | "delete")
+        let is_change = matches!(self.method, "patch" | "put" | "delete");
+        is_change && (self.is_versioned || self.method == "patch")
     }
 
     /// Whether a caller who holds the present version is spared the body.
@@ -81,7 +87,7 @@ impl Kind {
     /// The shared parameters it understands.
     fn headers(&self) -> impl Iterator<Item = &'static str> {
         let may_match_none =
-            self.is_conditional_read() || (self.method == "put" && self.has_path_parameters);
+            self.is_conditional_read() || (self.method == "put" && self.is_keyed_upsert);
         let headers = [
             ("Idempotency-Key", self.is_repeatable()),
             ("If-Match", self.changes_one()),
@@ -181,6 +187,17 @@ fn versioned_schemas(document: &Value) -> Vec<String> {
     let schemas = document["components"]["schemas"].as_object().into_iter().flatten();
     let versioned = schemas.filter(|(_, schema)| schema["properties"]["version"].is_object());
     versioned.map(|(name, _)| name.clone()).collect()
+}
+
+/// Paths whose `GET` answers such a schema: a `DELETE` there has a version to match.
+fn versioned_paths(document: &mut Value, versioned: &[String]) -> Vec<String> {
+    let reads =
+        walk::operations(document).into_iter().filter(|operation| operation.method == "get");
+    let is_versioned = |operation: &walk::Operation<'_>| {
+        body_name(&operation.value["responses"]["200"])
+            .is_some_and(|name| versioned.contains(&name))
+    };
+    reads.filter(is_versioned).map(|operation| operation.path.to_string()).collect()
 }
 
 /// Adds the shared headers, and the meaning of the path parameter that every resource has.

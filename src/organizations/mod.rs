@@ -9,11 +9,8 @@ use std::collections::HashSet;
 
 use actix_web::{delete, get, patch, post, put};
 use diesel::prelude::*;
-use serde::Deserialize;
-use utoipa::IntoParams;
 use utoipa_actix_web::service_config::ServiceConfig;
 use uuid::Uuid;
-use validator::Validate;
 
 pub use memberships::{Membership, memberships_of, primary_organizations};
 pub use types::{NewOrganization, NewOrganizationBatch, Organization, OrganizationPatch};
@@ -24,7 +21,7 @@ use crate::db::{Conn, Tx, WorkspaceId};
 use crate::error::{Error, Result};
 use crate::external_ids::ExternalId;
 use crate::http::{
-    Batch, Created, Found, IfMatch, IfNoneMatch, Json, NoContent, Path, Query, Reply,
+    Batch, BatchOptions, Created, Found, IfMatch, IfNoneMatch, Json, NoContent, Path, Query, Reply,
 };
 use crate::schema::organizations;
 
@@ -54,14 +51,6 @@ async fn create_organization(caller: Caller, new: Json<NewOrganization>) -> Resu
     grant.write(move |tx| write::create(tx, &new).map(Created)).await
 }
 
-/// How a batch treats refused items.
-#[derive(Debug, Clone, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-struct BatchOptions {
-    /// Whether one refused item undoes the whole batch: it is then answered as that item's error.
-    atomic: Option<bool>,
-}
-
 /// Create up to 1000 organizations
 ///
 /// Each item is created or refused on its own, unless `atomic` is set.
@@ -74,8 +63,7 @@ async fn batch_create_organizations(
 ) -> Result<Reply> {
     let grant = caller.must(Scope::OrganizationsWrite)?;
     grant.charge(batch.items.len())?;
-    let is_atomic = options.atomic.unwrap_or(false);
-    grant.write(move |tx| write::create_many(tx, &batch.items, is_atomic)).await
+    grant.write(move |tx| write::create_many(tx, &batch.items, options.is_atomic())).await
 }
 
 /// Create or update an organization by its id in an outside system
@@ -93,12 +81,7 @@ async fn upsert_organization(
     if_none_match: IfNoneMatch,
     patch: Json<OrganizationPatch>,
 ) -> Result<Reply> {
-    let (source, id) = reference.into_inner();
-    let reference = ExternalId { source, id };
-    if reference.validate().is_err() {
-        let detail = "`source` takes 1 to 100 and `external_id` 1 to 255 characters";
-        return Err(Error::parameter("external_id", detail));
-    }
+    let reference = ExternalId::from_path(reference.into_inner())?;
     let grant = caller.must(Scope::OrganizationsWrite)?;
     grant.write(move |tx| write::upsert(tx, &patch, &reference, (if_match, if_none_match))).await
 }

@@ -5,16 +5,15 @@ use diesel::prelude::*;
 use diesel::sql_types::Uuid as SqlUuid;
 use serde_json::{Value, json};
 use uuid::Uuid;
-use validator::Validate;
 
 use super::types::{NewOrganization, Organization, OrganizationPatch};
 use super::{of, with_deleted};
 use crate::attributes::{self, AttributeResource, Attributes, Definitions};
 use crate::db::Tx;
 use crate::db::json::Jsonb;
-use crate::error::{Code, Error, FieldError, OnConstraint, Result};
+use crate::error::{Code, Error, OnConstraint, Result};
 use crate::external_ids::{self, ExternalId, Owner};
-use crate::http::json::field_errors;
+use crate::http::batch::one_by_one;
 use crate::http::{Batch, IfMatch, IfNoneMatch, Upserted};
 use crate::journal::{Change, differences, record};
 use crate::schema::organizations;
@@ -29,32 +28,7 @@ pub fn create(tx: &mut Tx, new: &NewOrganization) -> Result<Organization> {
 /// Makes organizations, each in its own savepoint; the first refusal ends an atomic batch.
 pub fn create_many(tx: &mut Tx, items: &[NewOrganization], is_atomic: bool) -> Result<Batch> {
     let definitions = Definitions::load(tx, AttributeResource::Organization)?;
-    let mut results = Vec::with_capacity(items.len());
-    for (position, new) in items.iter().enumerate() {
-        let made = tx.savepoint(|tx| {
-            new.validate().map_err(|errors| Error::invalid(field_errors(&errors)))?;
-            new.insert(tx, &definitions)
-        });
-        match made {
-            Ok(made) => results.push(Ok((201, made.id))),
-            Err(error) if is_atomic => return Err(at_item(error, position)),
-            Err(error) if error.is_rejection() => results.push(Err(error)),
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(Batch::of(results))
-}
-
-/// The refusal of one item as the refusal of its batch.
-fn at_item(error: Error, position: usize) -> Error {
-    let Error::Problem(mut rejection) = error else { return error };
-    if rejection.errors.is_empty() {
-        rejection.errors.push(FieldError::at("#", "refused", rejection.detail.clone()));
-    }
-    let prefix = format!("#/items/{position}");
-    let faults = std::mem::take(&mut rejection.errors).into_iter();
-    rejection.errors = faults.map(|fault| fault.under(&prefix)).collect();
-    Error::Problem(rejection)
+    one_by_one(tx, items, is_atomic, |tx, new| Ok(new.insert(tx, &definitions)?.id))
 }
 
 /// Makes the organization that an outside system calls `reference`, or changes it.
@@ -71,36 +45,20 @@ pub fn upsert(
             "an organization with this outside id exists already",
         )),
         Some(id) => {
-            patch.external_ids = patch.external_ids.map(|Jsonb(ids)| Jsonb(with(ids, reference)));
+            patch.external_ids =
+                patch.external_ids.map(|Jsonb(ids)| Jsonb(reference.joined_to(ids)));
             Ok(Upserted { resource: patch.apply(tx, id, if_match)?, is_new: false })
         }
         None => {
             if_match.check(0)?;
             let mut new = patch.into_new()?;
-            new.external_ids = Jsonb(with(new.external_ids.0, reference));
-            let made =
-                create(tx, &new).or_else(|error| Err(unless_raced(tx, error, reference)?))?;
+            new.external_ids = Jsonb(reference.joined_to(new.external_ids.0));
+            let made = create(tx, &new).or_else(|error| {
+                Err(external_ids::unless_raced(tx, Owner::Organization, error, reference)?)
+            })?;
             Ok(Upserted { resource: made, is_new: true })
         }
     }
-}
-
-/// The references given and the one of the path, which wins over another of its system.
-fn with(mut given: Vec<ExternalId>, reference: &ExternalId) -> Vec<ExternalId> {
-    given.retain(|other| other.source != reference.source);
-    given.push(reference.clone());
-    given
-}
-
-/// Somebody made the same organization a moment before: run again, which then changes it.
-fn unless_raced(tx: &mut Tx, error: Error, reference: &ExternalId) -> Result<Error> {
-    let Error::Problem(rejection) = &error else { return Ok(error) };
-    if rejection.code != "external_ids_taken" {
-        return Ok(error);
-    }
-    let holder = external_ids::find(tx, Owner::Organization, &reference.source, &reference.id)?;
-    let is_race = holder.is_some() && holder == rejection.existing_id;
-    Ok(if is_race { Error::Retry("organization upsert race".into()) } else { error })
 }
 
 impl NewOrganization {

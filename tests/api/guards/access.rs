@@ -151,7 +151,10 @@ fn no_operation_needs_more_than_the_scopes_it_names() {
     for operation in secured().iter().filter(|operation| !operation.is_operators()) {
         let client = app.workspace(&["*"]);
         let fixtures = seed(&client);
-        let just = client.with_token(&app.key(&client, &operation.scopes(), true));
+        let scopes = operation.scopes();
+        // A key has some scope, also where none is needed.
+        let scopes = if scopes.is_empty() { vec!["channels:read"] } else { scopes };
+        let just = client.with_token(&app.key(&client, &scopes, true));
         let answer = own(operation, &fixtures).send(&just);
         let is_refused = answer.status == 403 && !NEEDS_POWER.contains(&operation.id());
         if is_refused || answer.status == 401 || answer.status >= 500 {

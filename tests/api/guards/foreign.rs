@@ -16,7 +16,7 @@ fn essence(answer: &Answer) -> (u16, String, Vec<(String, String)>) {
         problem.remove("request_id");
         problem.remove("instance");
     }
-    let varying = ["x-request-id", "date", "ratelimit", "ratelimit-policy", "content-length"];
+    let varying = ["x-request-id", "date", "connection", "ratelimit", "content-length"];
     let headers = answer.headers.iter().filter(|(name, _)| !varying.contains(&name.as_str()));
     let mut headers: Vec<_> = headers.map(|(n, v)| (n.clone(), v.clone())).collect();
     headers.sort();

@@ -36,7 +36,7 @@ fn a_page_has_from_1_to_200_items() {
         assert_eq!(page.json["has_more"], items < 3);
         assert_eq!(page.json["next_cursor"].is_null(), items == 3);
     }
-    for limit in ["0", "-1", "201", "2147483648", "99999999999999999999", "", "ten", "1;2"] {
+    for limit in ["0", "-1", "201", "2147483648", "99999999999999999999", "ten", "1;2"] {
         let refused = page(&client, &format!("limit={limit}"));
         assert_eq!((refused.status, refused.code()), (400, "invalid_parameter"), "`{limit}`");
         assert_eq!(refused.json["errors"][0]["parameter"], "limit");
@@ -126,7 +126,7 @@ fn a_cursor_of_another_workspace_is_refused() {
 #[test]
 fn a_sort_by_what_cannot_be_sorted_by_is_refused() {
     let client = workspace();
-    for sort in ["nonsense", "-", "id;drop", "first_name", "email%20desc", "--created_at", "*"] {
+    for sort in ["nonsense", "-", "id;drop", "attributes", "email%20desc", "--created_at", "*"] {
         let refused = page(&client, &format!("sort={sort}"));
         assert_eq!((refused.status, refused.code()), (400, "invalid_parameter"), "{sort}");
         assert_eq!(refused.json["errors"][0]["parameter"], "sort", "{sort}");
@@ -150,7 +150,7 @@ fn the_next_page_is_also_a_link() {
     let link = first.headers.get("link").expect("a Link header");
     let target = link.strip_prefix('<').and_then(|rest| rest.split_once(">; rel=\"next\""));
     let (path, _) = target.expect("a link to the next page");
-    let path = path.trim_start_matches(&client.base);
+    let path = path.trim_start_matches(&App::shared().state.config.public_url);
     let second = client.get(path).expect(200);
     assert_eq!(second.json["has_more"], false);
     assert_ne!(second.json["data"], first.json["data"]);

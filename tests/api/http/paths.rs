@@ -89,7 +89,7 @@ fn escapes_that_are_not_unicode_are_refused_in_path_and_query() {
         "/v1/customers?%ff=1",
         "/nowhere/%ff",
     ] {
-        let answer = client.send("GET", path, &[], None);
+        let answer = client.send_unchecked("GET", path, &[], None);
         assert_eq!((answer.status, answer.code()), (400, "bad_request"), "{path}");
     }
 }
@@ -130,7 +130,6 @@ fn an_unknown_path_is_a_problem_and_needs_no_credential() {
         "/.git/config",
         "/health",
         "/health/",
-        "/docs/../.env",
         "/v1/../.env",
     ] {
         for caller in [&client, &anonymous] {

@@ -74,12 +74,12 @@ fn a_count_has_32_bits() {
     }
 }
 
-/// A4
+/// A4: the id of a touchpoint holds its time, so it cannot be before 1970.
 #[test]
-fn a_time_is_from_1900_to_2200_and_comes_back_in_utc() {
+fn a_touchpoint_happened_since_1970_and_its_time_comes_back_in_utc() {
     let client = workspace();
     for (given, expected) in [
-        ("1900-01-01T00:00:00Z", "1900-01-01T00:00:00Z"),
+        ("1970-01-02T00:00:00Z", "1970-01-02T00:00:00Z"),
         ("2026-03-14T08:00:00+02:00", "2026-03-14T06:00:00Z"),
         ("2026-03-14t08:00:00z", "2026-03-14T08:00:00Z"),
     ] {
@@ -91,6 +91,7 @@ fn a_time_is_from_1900_to_2200_and_comes_back_in_utc() {
         "0000-01-01T00:00:00Z",
         "0001-01-01T00:00:00Z",
         "1899-12-31T23:59:59Z",
+        "1969-12-31T23:59:59Z",
         "2200-01-01T00:00:01Z",
         "9999-12-31T23:59:59Z",
         "262000-01-01T00:00:00Z",
@@ -112,9 +113,9 @@ fn a_time_is_from_1900_to_2200_and_comes_back_in_utc() {
         assert_eq!(refused.status, 422, "{wrong}: {}", refused.text);
         assert_eq!(refused.fault().1, "#/occurred_at", "{wrong}");
     }
-    for wrong in ["1673000000", "null_", "{}"] {
-        let refused = report(&client, &format!("\"occurred_at\": {wrong}"));
-        assert!([400, 422].contains(&refused.status), "{wrong}: {}", refused.text);
+    for wrong in ["1673000000", "true", "{}"] {
+        let refused = report(&client, &format!("\"occurred_at\": {wrong}")).expect(422);
+        assert_eq!(refused.fault(), ("invalid_type", "#/occurred_at"), "{wrong}");
     }
 }
 
@@ -153,7 +154,7 @@ fn a_text_fills_its_column_with_characters_of_any_size() {
 #[test]
 fn a_limit_is_written_as_a_plain_integer() {
     let client = workspace();
-    for limit in ["1.0", "1e1", "0x1", "+1", "%201", "１"] {
+    for limit in ["1.0", "1e1", "0x1", "+1", "%201", "%EF%BC%91"] {
         let answer = client.get(&format!("{CUSTOMERS}?limit={limit}"));
         assert_eq!((answer.status, answer.code()), (400, "invalid_parameter"), "{limit}");
     }
