@@ -24,11 +24,13 @@ use crate::auth::token::{Claims, Subject};
 use crate::auth::{Scopes, blocking, password};
 use crate::db::{Actor, ActorKind, Outcome};
 use crate::error::Result;
+use crate::http::rate_limit::Bucket;
 use crate::http::{Reply, request_id};
 use crate::seal::Secret;
 use crate::users::logins::{self, Account};
 use crate::users::signed_in::{self, Opened};
 use crate::values::email::Email;
+use crate::values::text::search_key;
 use crate::workspaces::Workspace;
 use oauth::{Answer, OAuthError, Refusal};
 
@@ -181,6 +183,9 @@ async fn away<T: Send + 'static>(work: impl FnOnce() -> Answer<T> + Send + 'stat
 fn sign_in(app: &App, asked: &TokenRequest, request_id: String) -> Answer<AccessToken> {
     let username = required(asked.username.as_deref(), "username")?;
     let password = required(asked.password.as_ref(), "password")?;
+    // Guessing one account's password from many addresses is limited too.
+    let name = crate::crypto::sha256(search_key(username).as_bytes());
+    app.limits.admit(Bucket::Login(name), 1)?;
     let found = app.db.system(|pg| find(pg, username, asked.workspace.as_deref()))?;
     let hash = found.as_ref().and_then(|(_, account)| account.password_hash.as_deref());
     // As many at once as there are blocking threads: that bounds the memory this takes.

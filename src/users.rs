@@ -155,8 +155,15 @@ async fn hashed(secret: Option<Secret>) -> Result<Option<String>> {
 
 /// Whether the workspace has this user.
 pub fn exists(conn: &mut Conn, id: Uuid) -> Result<bool> {
-    let found = of(conn.home).filter(users::id.eq(id)).select(users::id);
-    Ok(found.first::<Uuid>(conn.pg).optional()?.is_some())
+    Ok(!existing(conn, &[id])?.is_empty())
+}
+
+/// Those of several ids that are users of the workspace.
+pub fn existing(conn: &mut Conn, ids: &[Uuid]) -> Result<Vec<Uuid>> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    Ok(of(conn.home).filter(users::id.eq_any(ids)).select(users::id).load(conn.pg)?)
 }
 
 /// Adds a user and the way to find them at sign-in; `None` where the email is taken.

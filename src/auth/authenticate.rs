@@ -227,7 +227,7 @@ fn verify_user(app: &App, claims: &Claims) -> Result<Identity> {
         home: place.id,
         workspace: place.data(claims.livemode),
         livemode: claims.livemode,
-        scopes: user.role.scopes(),
+        scopes: claims.scope.intersection(user.role.scopes()),
         role: Some(user.role),
         actor: Actor { kind: ActorKind::User, id: Some(user.id) },
         expires_at: ends(claims.exp),

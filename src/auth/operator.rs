@@ -7,6 +7,8 @@ use actix_web::{FromRequest, HttpRequest};
 
 use crate::app::App;
 use crate::error::{Error, Result};
+use crate::http::client_ip::client_ip;
+use crate::http::rate_limit::Bucket;
 
 /// A request that carries the operator's token.
 pub struct Operator {
@@ -19,6 +21,10 @@ impl FromRequest for Operator {
 
     fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
         let app = App::of(req);
+        let ip = client_ip(req, app.config.trusted_proxies);
+        if let Err(error) = app.limits.charge(req, Bucket::AuthIp(ip), 1) {
+            return ready(Err(error));
+        }
         let is_operator = match (super::bearer(req), &app.config.operator_token) {
             (Some(given), Some(token)) => {
                 let (given, token) = (given.as_bytes(), token.as_bytes());

@@ -70,16 +70,8 @@ fn check(new: &NewCustomer, definitions: &Definitions, owners: &[Uuid]) -> Resul
 }
 
 fn known_owners(tx: &mut Tx, new: &[NewCustomer]) -> Result<Vec<Uuid>> {
-    let mut owners: Vec<Uuid> = new.iter().filter_map(|new| new.owner_id).collect();
-    owners.sort_unstable();
-    owners.dedup();
-    let mut known = Vec::with_capacity(owners.len());
-    for owner in owners {
-        if crate::users::exists(tx, owner)? {
-            known.push(owner);
-        }
-    }
-    Ok(known)
+    let owners: Vec<Uuid> = new.iter().filter_map(|new| new.owner_id).collect();
+    crate::users::existing(tx, &owners)
 }
 
 /// Refuses those whose marks somebody has, or an earlier one of the same batch.

@@ -48,6 +48,8 @@ pub enum Bucket {
     Ip(IpAddr),
     /// Attempts to log in from an address.
     AuthIp(IpAddr),
+    /// Attempts to log in to an account, from wherever: the digest of its name.
+    Login([u8; 32]),
 }
 
 /// Where a caller stands after a request was let through or refused.
@@ -67,6 +69,7 @@ pub struct Limits {
     keys: Gate<Uuid>,
     ips: Gate<IpAddr>,
     auth_ips: Gate<IpAddr>,
+    logins: Gate<[u8; 32]>,
 }
 
 impl Limits {
@@ -75,6 +78,7 @@ impl Limits {
             keys: Gate::new(settings.per_key_per_minute),
             ips: Gate::new(settings.per_ip_per_minute),
             auth_ips: Gate::new(settings.auth_per_ip_per_minute),
+            logins: Gate::new(settings.auth_per_ip_per_minute),
         }
     }
 
@@ -103,6 +107,7 @@ impl Limits {
             Bucket::Key(id) => self.keys.decide(&id, cost),
             Bucket::Ip(ip) => self.ips.decide(&network(ip), cost),
             Bucket::AuthIp(ip) => self.auth_ips.decide(&network(ip), cost),
+            Bucket::Login(name) => self.logins.decide(&name, cost),
         }
     }
 }

@@ -260,6 +260,7 @@ impl Contracts {
             if self.answered.contains(name) && !self.is_enum(name) {
                 let mut schema = schema.clone();
                 self.answer(&mut schema);
+                leave_out(name, &mut schema);
                 finished.insert(name.clone(), schema);
             }
             let twin = self.twins.get(name);
@@ -270,6 +271,21 @@ impl Contracts {
             }
         }
         finished
+    }
+}
+
+/// Properties of answers that are absent rather than null, because a standard of others says so.
+const ABSENT: [(&str, &str); 1] = [
+    // RFC 6749, 5.1; common clients refuse a `refresh_token` that is null.
+    ("AccessToken", "refresh_token"),
+];
+
+fn leave_out(name: &str, schema: &mut Value) {
+    for (_, property) in ABSENT.iter().filter(|(owner, _)| *owner == name) {
+        if let Some(required) = schema["required"].as_array_mut() {
+            required.retain(|required| required != property);
+        }
+        schema["properties"][property]["type"] = json!("string");
     }
 }
 

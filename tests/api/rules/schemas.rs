@@ -119,6 +119,8 @@ pub fn r7(document: &Value) -> Vec<String> {
             list(&schema["required"]).filter_map(Value::as_str).collect();
         let optional =
             entries(&schema["properties"]).filter(|(n, _)| !required.contains(n.as_str()));
+        // RFC 6749, 5.1: absent, never null.
+        let optional = optional.filter(|(name, _)| *name != "refresh_token");
         found.extend(optional.map(|(name, _)| format!("{place}.{name}: optional in an answer")));
     }
     found
