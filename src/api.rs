@@ -20,7 +20,11 @@ use crate::openapi::Routes;
 #[openapi(
     info(
         title = "ecrm",
-        description = "A headless eCRM: customers, channels and touchpoints, and what hangs on them.",
+        description = "A headless eCRM: customers, channels and touchpoints, and what hangs on them.\n\n\
+            Every call carries a key or token: `ecrm key create --workspace demo` prints one, and so \
+            does the first start. Try\n\n    \
+            curl -H \"Authorization: Bearer $ECRM_KEY\" \"$ECRM_URL/v1/customers?q=ada&limit=1\"\n\n\
+            or press *Authorize* and try any operation below.",
         license(name = "Apache-2.0 OR MIT", identifier = "Apache-2.0 OR MIT")
     ),
     tags(

@@ -177,11 +177,12 @@ pub struct NewAttributeDefinition {
 pub struct AttributeDefinitionPatch {
     /// Name for people.
     #[validate(length(min = 1, max = 200))]
-    #[schema(example = "Shoe size")]
+    #[schema(example = "Shoe size", min_length = 1, max_length = 200)]
     pub name: Option<String>,
     /// What it means.
     #[serde(default, with = "double_option")]
     #[validate(length(max = 2000))]
+    #[schema(max_length = 2000)]
     pub description: Option<Option<String>>,
     /// The words an `enum` or `multi_enum` takes; records keep words that are gone.
     #[validate(length(max = 200), custom(function = "crate::values::valid::tags"))]
@@ -342,6 +343,10 @@ impl AttributeDefinition {
     }
 
     fn accepts(&self, value: &Value) -> Result<(), String> {
+        let is_long = || text(value).is_some_and(|text| text.chars().count() > UNIQUE_VALUE_CHARS);
+        if self.unique && is_long() {
+            return Err(format!("`{}` is unique and takes up to 255 characters", self.key));
+        }
         let is_option = |value: &Value| {
             value.as_str().is_some_and(|text| self.options.iter().any(|option| option == text))
         };
@@ -380,11 +385,7 @@ impl AttributeDefinition {
 
 impl NewAttributeDefinition {
     fn check(&self) -> Result<()> {
-        let is_choice = matches!(self.r#type, AttributeType::Enum | AttributeType::MultiEnum);
-        if is_choice == self.options.is_empty() {
-            let detail = "`options` belong to `enum` and `multi_enum`, which need at least one";
-            return Err(Error::field("#/options", "invalid_options", detail));
-        }
+        check_options(self.r#type, &self.options)?;
         let can_be_unique = matches!(
             self.r#type,
             AttributeType::String | AttributeType::Number | AttributeType::Reference
@@ -433,11 +434,23 @@ impl NewAttributeDefinition {
     }
 }
 
+fn check_options(kind: AttributeType, options: &[String]) -> Result<()> {
+    let is_choice = matches!(kind, AttributeType::Enum | AttributeType::MultiEnum);
+    if is_choice == options.is_empty() {
+        let detail = "`options` belong to `enum` and `multi_enum`, which need at least one";
+        return Err(Error::field("#/options", "invalid_options", detail));
+    }
+    Ok(())
+}
+
 impl AttributeDefinitionPatch {
     fn apply(&self, tx: &mut Tx, id: Uuid, if_match: IfMatch) -> Result<AttributeDefinition> {
         use attribute_definitions as d;
         let before = AttributeDefinition::find(tx, id)?;
         if_match.check(before.version)?;
+        if let Some(options) = &self.options {
+            check_options(before.r#type, options)?;
+        }
         Ok(diesel::update(of(tx.workspace).filter(d::id.eq(id)))
             .set((self, d::version.eq(d::version + 1), d::updated_at.eq(tx.now)))
             .returning(AttributeDefinition::as_returning())
@@ -469,6 +482,13 @@ fn claim_existing(tx: &mut Tx, definition: &AttributeDefinition) -> Result<()> {
     Ok(())
 }
 
+/// Longest value of a unique attribute: an index holds it.
+const UNIQUE_VALUE_CHARS: usize = 255;
+
+fn attribute_pointer(key: &str) -> String {
+    format!("#/attributes/{}", key.replace('~', "~0").replace('/', "~1"))
+}
+
 /// The definitions of a resource, ready to check records against.
 pub struct Definitions {
     resource: AttributeResource,
@@ -486,8 +506,7 @@ impl Definitions {
         let mut faults = Vec::new();
         for (key, value) in attributes.0.iter().filter(|(_, value)| !value.is_null()) {
             if let Some(Err(detail)) = self.by_key.get(key).map(|known| known.accepts(value)) {
-                let pointer = format!("#/attributes/{}", key.replace('~', "~0").replace('/', "~1"));
-                faults.push(FieldError::at(pointer, "invalid_attribute", detail));
+                faults.push(FieldError::at(attribute_pointer(key), "invalid_attribute", detail));
             }
         }
         for definition in self.by_key.values().filter(|definition| definition.required) {
@@ -555,7 +574,8 @@ impl Definitions {
             .first(tx.pg)
             .optional()?;
         let detail = format!("another record has this value of the unique attribute `{key}`");
-        Err(Error::conflict("unique_attributes_value_taken", detail, holder))
+        let taken = Error::conflict("unique_attributes_value_taken", detail, holder);
+        Err(taken.at(&attribute_pointer(key), "already_exists"))
     }
 }
 

@@ -150,6 +150,8 @@ pub enum Error {
     Constraint { name: String, kind: ConstraintKind },
     /// Serialization failure or deadlock: the transaction may be run again.
     Retry(String),
+    /// The transaction needs the log's partitions of these months and may then be run again.
+    Prepare(Vec<chrono::NaiveDate>),
     /// The database is away, slow, full or read-only: answered 503. The text is for the log.
     Unavailable { code: Code, log: String, connection_lost: bool },
     /// Our fault: answered 500 without detail. The text is for the log.
@@ -239,6 +241,23 @@ impl Error {
         Self::Problem(Box::new(rejection))
     }
 
+    /// The same refusal about a part of a larger body, whose faults lie below `prefix`.
+    pub fn under(mut self, prefix: &str) -> Self {
+        if let Self::Problem(rejection) = &mut self {
+            let faults = std::mem::take(&mut rejection.errors).into_iter();
+            rejection.errors = faults.map(|fault| fault.under(prefix)).collect();
+        }
+        self
+    }
+
+    /// The same refusal, naming the field of the body that is at fault.
+    pub fn at(mut self, pointer: &str, code: &'static str) -> Self {
+        if let Self::Problem(rejection) = &mut self {
+            rejection.errors = vec![FieldError::at(pointer, code, rejection.detail.clone())];
+        }
+        self
+    }
+
     pub fn insufficient_scope(scope: &str) -> Self {
         let detail = format!("this operation needs the scope `{scope}`");
         let mut rejection = Rejection::new(Code::INSUFFICIENT_SCOPE, detail);
@@ -259,7 +278,7 @@ impl Error {
         match self {
             Self::Problem(rejection) => rejection.status,
             Self::Constraint { .. } | Self::Internal(_) => 500,
-            Self::Retry(_) | Self::Unavailable { .. } => 503,
+            Self::Retry(_) | Self::Prepare(_) | Self::Unavailable { .. } => 503,
         }
     }
 
@@ -276,7 +295,7 @@ impl Error {
                 Code::INTERNAL,
                 "the request could not be completed; quote the `request_id` when you report it",
             ),
-            Self::Retry(_) => {
+            Self::Retry(_) | Self::Prepare(_) => {
                 Rejection::new(Code::UNAVAILABLE, "too many writers at once; try again")
             }
             Self::Unavailable { code, .. } => {
@@ -297,6 +316,7 @@ impl Error {
                 Some(format!("unexplained {kind:?} constraint `{name}`"))
             }
             Self::Retry(log) | Self::Internal(log) => Some(log.clone()),
+            Self::Prepare(months) => Some(format!("no partitions for {months:?}")),
             Self::Unavailable { log, .. } => Some(log.clone()),
         }
     }

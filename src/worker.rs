@@ -3,7 +3,7 @@
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use chrono::{Days, Months, TimeDelta, Utc};
+use chrono::{Months, TimeDelta, Utc};
 use diesel::prelude::*;
 use serde_json::json;
 use uuid::Uuid;
@@ -104,12 +104,11 @@ fn nobody() -> WorkspaceId {
     WorkspaceId::trusted(Uuid::nil())
 }
 
-/// Makes the log's partitions from last month to three months ahead.
+/// Makes the log's partitions up to four months ahead.
 fn make_partitions(app: &App, _: &Job) -> Result<()> {
     let today = Utc::now().date_naive();
-    let days = (0..=4).filter_map(|n| today.checked_add_months(Months::new(n)));
-    let days = days.chain(today.checked_sub_days(Days::new(31)));
-    app.db.system_write(|pg| crate::journal::ensure_partitions(pg, days.clone()))
+    let months: Vec<_> = (0..=4).filter_map(|n| today.checked_add_months(Months::new(n))).collect();
+    app.db.system(|pg| crate::db::partitions::make(pg, &months))
 }
 
 /// Removes what nobody can ask for any more.

@@ -93,7 +93,8 @@ begin
     return true;
   end if;
   perform pg_advisory_xact_lock(hashtext('touchpoints partition'));
-  if to_regclass('public.' || partition) is not null then
+  -- A query sees what the lock's last holder committed; to_regclass may still remember its absence.
+  if exists (select from pg_class where relnamespace = 'public'::regnamespace and relname = partition) then
     return true;
   end if;
   execute format('create table public.%I (like public.touchpoints including all)', partition);

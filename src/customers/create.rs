@@ -42,8 +42,7 @@ pub fn create_many(tx: &mut Tx, new: &[NewCustomer]) -> Result<Vec<Result<Custom
             marks,
         }));
     }
-    refuse_taken(tx, &mut checked)?;
-    refuse_shared_values(tx, &mut checked, &definitions)?;
+    refuse_taken(tx, &mut checked, &definitions)?;
     let ready: Vec<&Ready> = checked.iter().flatten().collect();
     let mut made = insert(tx, &ready, &definitions)?;
     let marks: Vec<(Uuid, &Mark)> =
@@ -74,36 +73,32 @@ fn known_owners(tx: &mut Tx, new: &[NewCustomer]) -> Result<Vec<Uuid>> {
     crate::users::existing(tx, &owners)
 }
 
-/// Refuses those whose marks somebody has, or an earlier one of the same batch.
-fn refuse_taken(tx: &mut Tx, checked: &mut [Result<Ready>]) -> Result<()> {
+/// Refuses those whose marks or unique values somebody has, or an earlier one of the same batch
+/// that was not refused itself.
+fn refuse_taken(
+    tx: &mut Tx,
+    checked: &mut [Result<Ready>],
+    definitions: &Definitions,
+) -> Result<()> {
     let keys: Vec<MarkKey> =
         checked.iter().flatten().flat_map(|ready| ready.marks.iter().map(Mark::key)).collect();
     let mut held = identities::holders(tx, &keys)?;
     for slot in checked {
         let Ok(ready) = slot else { continue };
         let taken = ready.marks.iter().find_map(|mark| Some((mark, *held.get(&mark.key())?)));
-        match taken {
-            Some((mark, holder)) => *slot = Err(identities::taken(mark, holder)),
-            None => held.extend(ready.marks.iter().map(|mark| (mark.key(), ready.id))),
+        if let Some((mark, holder)) = taken {
+            *slot = Err(identities::taken(mark, holder));
+            continue;
         }
-    }
-    Ok(())
-}
-
-/// Refuses those who bring a value of a unique attribute that somebody has.
-fn refuse_shared_values(
-    tx: &mut Tx,
-    checked: &mut [Result<Ready>],
-    definitions: &Definitions,
-) -> Result<()> {
-    for slot in checked {
-        let Ok(ready) = slot else { continue };
         match definitions.claim(tx, ready.id, &ready.new.attributes) {
             Err(error) if error.is_rejection() => {
                 crate::attributes::release(tx, ready.id)?;
                 *slot = Err(error);
             }
-            done => done?,
+            done => {
+                done?;
+                held.extend(ready.marks.iter().map(|mark| (mark.key(), ready.id)));
+            }
         }
     }
     Ok(())

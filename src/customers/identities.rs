@@ -115,6 +115,8 @@ pub struct Mark {
     pub norm: String,
     pub is_verified: bool,
     pub is_primary: bool,
+    /// Where it stood in the request, for refusals.
+    pub pointer: String,
 }
 
 /// What two identities are compared by.
@@ -148,11 +150,12 @@ impl Mark {
                 }
             },
             _ if value.trim().is_empty() => return fault("required", "`value` is blank"),
-            _ => value.to_owned(),
+            _ => value.trim().to_owned(),
         };
-        let norm = source.map_or(norm.clone(), |source| format!("{source}:{norm}"));
+        let norm = source.map_or(norm.clone(), |source| qualified(source, &norm));
         let (source, value) = (source.map(str::to_owned), value.trim().to_owned());
-        Ok(Self { kind, source, value, norm, is_verified: false, is_primary: false })
+        let pointer = "#/value".to_owned();
+        Ok(Self { kind, source, value, norm, is_verified: false, is_primary: false, pointer })
     }
 
     pub fn external(reference: &ExternalId) -> Self {
@@ -160,10 +163,15 @@ impl Mark {
             kind: IdentityType::External,
             source: Some(reference.source.clone()),
             value: reference.id.clone(),
-            norm: format!("{}:{}", reference.source, reference.id),
+            norm: qualified(&reference.source, &reference.id),
             is_verified: false,
             is_primary: false,
+            pointer: "#/external_ids".to_owned(),
         }
+    }
+
+    fn from(self, pointer: &str) -> Self {
+        Self { pointer: pointer.to_owned(), ..self }
     }
 
     pub fn primary(mut self) -> Self {
@@ -174,6 +182,11 @@ impl Mark {
     pub fn key(&self) -> MarkKey {
         (self.kind, self.norm.clone())
     }
+}
+
+/// A value and the system it belongs to; a `:` in the system's name cannot end it.
+fn qualified(source: &str, value: &str) -> String {
+    format!("{}:{value}", source.replace('%', "%25").replace(':', "%3A"))
 }
 
 impl NewIdentity {
@@ -201,16 +214,16 @@ pub fn marks(
     {
         if let Some(value) = value {
             let mark = Mark::parse(kind, None, value).map_err(|fault| invalid(fault, at))?;
-            found.push(mark.primary());
+            found.push(mark.primary().from(at));
         }
     }
     found.extend(external_ids.iter().map(Mark::external));
     for (position, other) in others.iter().enumerate() {
-        let mark = other.mark().map_err(|fault| {
-            Error::invalid(vec![fault.under(&format!("#/identities/{position}"))])
-        })?;
-        if !found.iter().any(|known| known.key() == mark.key()) {
-            found.push(mark);
+        let at = format!("#/identities/{position}");
+        let mark = other.mark().map_err(|fault| Error::invalid(vec![fault.under(&at)]))?;
+        match found.iter_mut().find(|known| known.key() == mark.key()) {
+            Some(known) => known.is_verified |= mark.is_verified,
+            None => found.push(mark.from(&format!("{at}/value"))),
         }
     }
     Ok(found)
@@ -276,18 +289,8 @@ pub fn attach(tx: &mut Tx, marks: &[(Uuid, &Mark)]) -> Result<()> {
 /// 409 that names the customer who holds a mark.
 pub fn taken(mark: &Mark, holder: Uuid) -> Error {
     let detail = format!("another customer has this `{}`", mark.kind);
-    let mut error = Error::conflict("identities_value_taken", detail, Some(holder));
-    if let Error::Problem(rejection) = &mut error {
-        let pointer = match mark.kind {
-            IdentityType::Email => "#/email",
-            IdentityType::Phone => "#/phone",
-            IdentityType::External => "#/external_ids",
-            _ => "#/identities",
-        };
-        let detail = rejection.detail.clone();
-        rejection.errors = vec![FieldError::at(pointer, "already_exists", detail)];
-    }
-    error
+    let taken = Error::conflict("identities_value_taken", detail, Some(holder));
+    taken.at(&mark.pointer, "already_exists")
 }
 
 /// Attaches marks to one customer; 409 where another one holds any of them.
@@ -425,9 +428,9 @@ pub async fn add_customer_identity(
             };
             let known = held_by(tx, *id, &mark)?.is_some();
             claim(tx, *id, std::slice::from_ref(&mark))?;
-            super::update::mirror(tx, *id)?;
             let identity = held_by(tx, *id, &mark)?.ok_or_else(Error::not_found)?;
             if !known {
+                super::update::mirror(tx, *id)?;
                 note(tx, "identity.added", &identity)?;
             }
             Plain(identity).into_reply()
@@ -469,6 +472,35 @@ pub async fn remove_customer_identity(caller: Caller, ids: Path<(Uuid, Uuid)>) -
             Ok(NoContent)
         })
         .await
+}
+
+/// Attaches marks to customers who had others, and tells the log. A customer without an email or
+/// phone number has one from then on.
+pub fn adopt(tx: &mut Tx, marks: &[(Uuid, &Mark)]) -> Result<()> {
+    attach(tx, marks)?;
+    let mut customers: Vec<Uuid> = marks.iter().map(|(customer, _)| *customer).collect();
+    customers.sort_unstable();
+    customers.dedup();
+    for customer in customers {
+        let all = of_customer(tx, customer)?;
+        for kind in [IdentityType::Email, IdentityType::Phone] {
+            let mut own = all.iter().filter(|identity| identity.r#type == kind);
+            if let Some(first) = own.clone().next().filter(|_| !own.any(|own| own.is_primary)) {
+                let target = of(tx.workspace).filter(identities::id.eq(first.id));
+                diesel::update(target).set(identities::is_primary.eq(true)).execute(tx.pg)?;
+            }
+        }
+        super::update::mirror(tx, customer)?;
+        let is_new = |identity: &&Identity| {
+            marks
+                .iter()
+                .any(|(_, mark)| mark.key() == (identity.r#type, identity.value_norm.clone()))
+        };
+        for identity in all.iter().filter(is_new) {
+            note(tx, "identity.added", identity)?;
+        }
+    }
+    Ok(())
 }
 
 fn note(tx: &mut Tx, kind: &'static str, identity: &Identity) -> Result<()> {

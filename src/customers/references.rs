@@ -40,11 +40,11 @@ pub struct CustomerReference {
     pub external_id: Option<ExternalId>,
     /// An email address.
     #[validate(custom(function = "crate::values::valid::email"))]
-    #[schema(example = "ada@shop.example.com")]
+    #[schema(example = "ada@shop.example.com", max_length = 254)]
     pub email: Option<String>,
     /// A phone number with country code.
     #[validate(custom(function = "crate::values::valid::phone"))]
-    #[schema(example = "+436641234567")]
+    #[schema(example = "+436641234567", max_length = 40)]
     pub phone: Option<String>,
     /// The id of a login in the company's own shop or app.
     #[validate(length(min = 1, max = 255))]
@@ -78,7 +78,9 @@ impl CustomerReference {
             }
         }
         let external: Vec<ExternalId> = self.external_id.iter().cloned().collect();
-        identities::marks(self.email.as_deref(), self.phone.as_deref(), &external, &others)
+        let marks =
+            identities::marks(self.email.as_deref(), self.phone.as_deref(), &external, &others);
+        marks.map_err(|error| error.under("#/customer"))
     }
 
     fn new_customer(&self) -> NewCustomer {
@@ -164,6 +166,16 @@ fn copy(error: &Error) -> Error {
     match error {
         Error::Problem(rejection) => Error::Problem(rejection.clone()),
         other => Error::internal(other.to_string()),
+    }
+}
+
+/// Somebody made the same person a moment before: run again, which then finds them.
+fn unless_raced(error: Error) -> Result<Error> {
+    match &error {
+        Error::Problem(rejection) if rejection.code == "identities_value_taken" => {
+            Err(Error::Retry("the same person was made at the same time".into()))
+        }
+        _ => Ok(error),
     }
 }
 
@@ -264,8 +276,11 @@ impl Resolution {
             true => Vec::new(),
             false => create_many(tx, &self.new)?
                 .into_iter()
-                .map(|made| made.map(|customer| customer.id))
-                .collect(),
+                .map(|made| match made {
+                    Ok(customer) => Ok(Ok(customer.id)),
+                    Err(error) => unless_raced(error).map(Err),
+                })
+                .collect::<Result<_>>()?,
         };
         let extra: Vec<(Uuid, &Mark)> = self
             .extra
@@ -275,7 +290,7 @@ impl Resolution {
                 Holder::New(position) => made[*position].as_ref().ok().map(|id| (*id, mark)),
             })
             .collect();
-        identities::attach(tx, &extra)?;
+        identities::adopt(tx, &extra)?;
         Ok(made)
     }
 }

@@ -14,6 +14,7 @@ use crate::attributes::Attributes;
 use crate::db::json::{Jsonb, RawJson};
 use crate::external_ids::ExternalId;
 use crate::http::Versioned;
+use crate::http::json::null_empties;
 use crate::schema::{customer_stats, customers};
 use crate::values::money::Money;
 use crate::values::valid;
@@ -74,25 +75,27 @@ pub struct Address {
     pub is_default: bool,
     /// Street and number.
     #[validate(length(max = 200))]
-    #[schema(example = "Bergstraße 12")]
+    #[schema(example = "Bergstraße 12", max_length = 200)]
     pub line1: Option<String>,
     /// Flat, floor, company.
     #[validate(length(max = 200))]
+    #[schema(max_length = 200)]
     pub line2: Option<String>,
     /// Town.
     #[validate(length(max = 100))]
-    #[schema(example = "Innsbruck")]
+    #[schema(example = "Innsbruck", max_length = 100)]
     pub city: Option<String>,
     /// State, province, canton or county.
     #[validate(length(max = 100))]
+    #[schema(max_length = 100)]
     pub region: Option<String>,
     /// Postal code as the country writes it.
     #[validate(length(max = 20))]
-    #[schema(example = "6020")]
+    #[schema(example = "6020", max_length = 20)]
     pub postal_code: Option<String>,
     /// ISO 3166-1 alpha-2.
     #[validate(custom(function = "valid::country"))]
-    #[schema(example = "AT")]
+    #[schema(example = "AT", max_length = 2)]
     pub country: Option<String>,
 }
 
@@ -102,21 +105,23 @@ pub struct Address {
 pub struct Acquisition {
     /// `utm_source` of the first visit.
     #[validate(length(max = 200))]
-    #[schema(example = "newsletter")]
+    #[schema(example = "newsletter", max_length = 200)]
     pub utm_source: Option<String>,
     /// `utm_medium` of the first visit.
     #[validate(length(max = 200))]
-    #[schema(example = "email")]
+    #[schema(example = "email", max_length = 200)]
     pub utm_medium: Option<String>,
     /// `utm_campaign` of the first visit.
     #[validate(length(max = 200))]
-    #[schema(example = "spring_2026")]
+    #[schema(example = "spring_2026", max_length = 200)]
     pub utm_campaign: Option<String>,
     /// The page that linked here.
     #[validate(length(max = 2000))]
+    #[schema(max_length = 2000)]
     pub referrer: Option<String>,
     /// The first page that was seen.
     #[validate(length(max = 2000))]
+    #[schema(max_length = 2000)]
     pub landing_page: Option<String>,
 }
 
@@ -136,7 +141,7 @@ pub struct Preferences {
     pub topics: Vec<String>,
     /// Language of messages, BCP 47.
     #[validate(custom(function = "valid::locale"))]
-    #[schema(example = "de")]
+    #[schema(example = "de", max_length = 35)]
     pub language: Option<String>,
 }
 
@@ -301,45 +306,48 @@ pub struct NewCustomer {
     pub external_ids: Jsonb<Vec<ExternalId>>,
     /// Given name.
     #[validate(length(max = 200))]
-    #[schema(example = "Ada")]
+    #[schema(example = "Ada", max_length = 200)]
     pub first_name: Option<String>,
     /// Family name.
     #[validate(length(max = 200))]
-    #[schema(example = "Lindqvist")]
+    #[schema(example = "Lindqvist", max_length = 200)]
     pub last_name: Option<String>,
     /// The name to show, where it is not first and last name.
     #[validate(length(max = 400))]
+    #[schema(max_length = 400)]
     pub display_name: Option<String>,
     /// Primary email address.
     #[validate(custom(function = "valid::email"))]
-    #[schema(example = "ada@shop.example.com")]
+    #[schema(example = "ada@shop.example.com", max_length = 254)]
     #[diesel(skip_insertion)]
     pub email: Option<String>,
     /// Primary phone number, with country code.
     #[validate(custom(function = "valid::phone"))]
-    #[schema(example = "+436641234567")]
+    #[schema(example = "+436641234567", max_length = 40)]
     #[diesel(skip_insertion)]
     pub phone: Option<String>,
     /// Form of address or job title.
     #[validate(length(max = 100))]
+    #[schema(max_length = 100)]
     pub title: Option<String>,
     /// Day of birth.
     #[validate(custom(function = "valid::date"))]
     pub birth_date: Option<NaiveDate>,
     /// Gender, in the company's own words.
     #[validate(length(max = 50))]
+    #[schema(max_length = 50)]
     pub gender: Option<String>,
     /// Language and region, BCP 47.
     #[validate(custom(function = "valid::locale"))]
-    #[schema(example = "de-AT")]
+    #[schema(example = "de-AT", max_length = 35)]
     pub locale: Option<String>,
     /// IANA time zone.
     #[validate(custom(function = "valid::timezone"))]
-    #[schema(example = "Europe/Vienna")]
+    #[schema(example = "Europe/Vienna", max_length = 64)]
     pub timezone: Option<String>,
     /// Preferred currency, ISO 4217.
     #[validate(custom(function = "valid::currency"))]
-    #[schema(example = "EUR")]
+    #[schema(example = "EUR", max_length = 3)]
     pub currency: Option<String>,
     /// Postal addresses.
     #[validate(length(max = 20), nested)]
@@ -355,7 +363,7 @@ pub struct NewCustomer {
     pub owner_id: Option<Uuid>,
     /// Where the record came from.
     #[validate(length(max = 100))]
-    #[schema(example = "shop")]
+    #[schema(example = "shop", max_length = 100)]
     pub source: Option<String>,
     /// How the customer first found the company.
     #[validate(nested)]
@@ -388,39 +396,41 @@ pub struct NewCustomer {
 #[diesel(table_name = customers)]
 pub struct CustomerPatch {
     /// Ids in outside systems; replaces all.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "null_empties", skip_serializing_if = "Option::is_none")]
     #[validate(length(max = 50), nested)]
     #[schema(value_type = Option<Vec<ExternalId>>)]
     pub external_ids: Option<Jsonb<Vec<ExternalId>>>,
     /// Given name.
     #[serde(default, with = "double_option", skip_serializing_if = "Option::is_none")]
     #[validate(length(max = 200))]
-    #[schema(example = "Ada")]
+    #[schema(example = "Ada", max_length = 200)]
     pub first_name: Option<Option<String>>,
     /// Family name.
     #[serde(default, with = "double_option", skip_serializing_if = "Option::is_none")]
     #[validate(length(max = 200))]
-    #[schema(example = "Lindqvist")]
+    #[schema(example = "Lindqvist", max_length = 200)]
     pub last_name: Option<Option<String>>,
     /// The name to show, where it is not first and last name.
     #[serde(default, with = "double_option", skip_serializing_if = "Option::is_none")]
     #[validate(length(max = 400))]
+    #[schema(max_length = 400)]
     pub display_name: Option<Option<String>>,
     /// Primary email address; the former one is given up.
     #[serde(default, with = "double_option", skip_serializing_if = "Option::is_none")]
     #[validate(custom(function = "valid::email"))]
-    #[schema(example = "ada@shop.example.com")]
+    #[schema(example = "ada@shop.example.com", max_length = 254)]
     #[diesel(skip_update)]
     pub email: Option<Option<String>>,
     /// Primary phone number, with country code; the former one is given up.
     #[serde(default, with = "double_option", skip_serializing_if = "Option::is_none")]
     #[validate(custom(function = "valid::phone"))]
-    #[schema(example = "+436641234567")]
+    #[schema(example = "+436641234567", max_length = 40)]
     #[diesel(skip_update)]
     pub phone: Option<Option<String>>,
     /// Form of address or job title.
     #[serde(default, with = "double_option", skip_serializing_if = "Option::is_none")]
     #[validate(length(max = 100))]
+    #[schema(max_length = 100)]
     pub title: Option<Option<String>>,
     /// Day of birth.
     #[serde(default, with = "double_option", skip_serializing_if = "Option::is_none")]
@@ -429,24 +439,25 @@ pub struct CustomerPatch {
     /// Gender, in the company's own words.
     #[serde(default, with = "double_option", skip_serializing_if = "Option::is_none")]
     #[validate(length(max = 50))]
+    #[schema(max_length = 50)]
     pub gender: Option<Option<String>>,
     /// Language and region, BCP 47.
     #[serde(default, with = "double_option", skip_serializing_if = "Option::is_none")]
     #[validate(custom(function = "valid::locale"))]
-    #[schema(example = "de-AT")]
+    #[schema(example = "de-AT", max_length = 35)]
     pub locale: Option<Option<String>>,
     /// IANA time zone.
     #[serde(default, with = "double_option", skip_serializing_if = "Option::is_none")]
     #[validate(custom(function = "valid::timezone"))]
-    #[schema(example = "Europe/Vienna")]
+    #[schema(example = "Europe/Vienna", max_length = 64)]
     pub timezone: Option<Option<String>>,
     /// Preferred currency, ISO 4217.
     #[serde(default, with = "double_option", skip_serializing_if = "Option::is_none")]
     #[validate(custom(function = "valid::currency"))]
-    #[schema(example = "EUR")]
+    #[schema(example = "EUR", max_length = 3)]
     pub currency: Option<Option<String>>,
     /// Postal addresses; replaces all.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "null_empties", skip_serializing_if = "Option::is_none")]
     #[validate(length(max = 20), nested)]
     #[schema(value_type = Option<Vec<Address>>)]
     pub addresses: Option<Jsonb<Vec<Address>>>,
@@ -462,7 +473,7 @@ pub struct CustomerPatch {
     /// Where the record came from.
     #[serde(default, with = "double_option", skip_serializing_if = "Option::is_none")]
     #[validate(length(max = 100))]
-    #[schema(example = "shop")]
+    #[schema(example = "shop", max_length = 100)]
     pub source: Option<Option<String>>,
     /// How the customer first found the company.
     #[serde(default, with = "double_option", skip_serializing_if = "Option::is_none")]
@@ -484,7 +495,7 @@ pub struct CustomerPatch {
     #[diesel(skip_update)]
     pub attributes: Option<Jsonb<Attributes>>,
     /// Free labels; replaces all.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "null_empties", skip_serializing_if = "Option::is_none")]
     #[validate(length(max = 100), custom(function = "crate::values::valid::tags"))]
     #[schema(example = json!(["club"]))]
     pub tags: Option<Vec<String>>,
@@ -498,6 +509,9 @@ impl CustomerPatch {
         if let Value::Object(map) = &mut fields {
             map.retain(|_, value| !value.is_null());
         }
-        serde_json::from_value(fields).map_err(broken)
+        let mut new: NewCustomer = serde_json::from_value(fields).map_err(broken)?;
+        let given = std::mem::take(&mut new.attributes.0.0);
+        crate::attributes::merge(&mut new.attributes.0.0, &given);
+        Ok(new)
     }
 }

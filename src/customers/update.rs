@@ -24,6 +24,9 @@ impl CustomerPatch {
         if_match.check(before.version)?;
         let definitions = Definitions::load(tx, AttributeResource::Customer)?;
         let attributes = self.merged_attributes(&before, &definitions)?;
+        if self.changes_nothing(&before, &attributes)? {
+            return Customer::find(tx, id);
+        }
         self.check_owner(tx)?;
         self.change_identities(tx, id)?;
         if self.attributes.is_some() {
@@ -48,6 +51,26 @@ impl CustomerPatch {
             return Ok(merged);
         }
         Ok(Attributes(attributes))
+    }
+
+    /// Whether every field given has its value already: such a patch leaves no trace.
+    fn changes_nothing(&self, before: &CustomerFields, attributes: &Attributes) -> Result<bool> {
+        let broken = |error: serde_json::Error| Error::internal(error.to_string());
+        let (before, mut given) = (to_json(before)?, serde_json::to_value(self).map_err(broken)?);
+        for (field, kind) in [("email", IdentityType::Email), ("phone", IdentityType::Phone)] {
+            if let Some(Ok(mark)) =
+                given[field].as_str().map(|value| Mark::parse(kind, None, value))
+            {
+                given[field] = mark.norm.into();
+            }
+        }
+        if given.get("attributes").is_some_and(|attributes| !attributes.is_null()) {
+            given["attributes"] = serde_json::to_value(attributes).map_err(broken)?;
+        }
+        let given = given.as_object().into_iter().flatten();
+        Ok(given
+            .filter(|(field, _)| before.get(*field).is_some())
+            .all(|(f, value)| before[f] == *value))
     }
 
     fn check_owner(&self, tx: &mut Tx) -> Result<()> {
@@ -92,9 +115,7 @@ impl CustomerPatch {
             ))
             .returning(CustomerFields::as_returning())
             .get_result(tx.pg)?;
-        diesel::update(of(tx.workspace).filter(c::id.eq(id)))
-            .set(c::search_key.eq(fields_search_key(&stored, attributes, definitions)?))
-            .execute(tx.pg)?;
+        index(tx, &stored, attributes, definitions)?;
         Ok(stored)
     }
 
@@ -177,6 +198,7 @@ pub fn mirror(tx: &mut Tx, id: Uuid) -> Result<()> {
     use customers as c;
     let all = identities::of_customer(tx, id)?;
     let primaries = Primaries::load(tx, id)?;
+    let definitions = Definitions::load(tx, AttributeResource::Customer)?;
     let references: Vec<ExternalId> = all
         .into_iter()
         .filter(|identity| identity.r#type == IdentityType::External)
@@ -185,7 +207,7 @@ pub fn mirror(tx: &mut Tx, id: Uuid) -> Result<()> {
             id: identity.value,
         })
         .collect();
-    diesel::update(of(tx.workspace).filter(c::id.eq(id)))
+    let stored: CustomerFields = diesel::update(of(tx.workspace).filter(c::id.eq(id)))
         .set((
             c::email.eq(&primaries.email),
             c::phone.eq(&primaries.phone),
@@ -193,6 +215,21 @@ pub fn mirror(tx: &mut Tx, id: Uuid) -> Result<()> {
             c::version.eq(c::version + 1),
             c::updated_at.eq(tx.now),
         ))
+        .returning(CustomerFields::as_returning())
+        .get_result(tx.pg)?;
+    index(tx, &stored, &stored.attributes.parse()?, &definitions)
+}
+
+/// Brings what `q=` searches in line with a customer's fields.
+fn index(
+    tx: &mut Tx,
+    stored: &CustomerFields,
+    attributes: &Attributes,
+    definitions: &Definitions,
+) -> Result<()> {
+    let text = fields_search_key(stored, attributes, definitions)?;
+    diesel::update(of(tx.workspace).filter(customers::id.eq(stored.id)))
+        .set(customers::search_key.eq(text))
         .execute(tx.pg)?;
     Ok(())
 }

@@ -9,6 +9,7 @@ pub mod id;
 pub mod json;
 pub mod keyset;
 pub mod migrate;
+pub mod partitions;
 pub mod pool;
 mod workspace_id;
 
@@ -229,6 +230,9 @@ impl Db {
         for attempt in 1.. {
             match self.write_once(session, work) {
                 Err(Error::Retry(_)) if attempt < ATTEMPTS => back_off(attempt),
+                Err(Error::Prepare(months)) if attempt < ATTEMPTS => {
+                    self.system(|pg| partitions::make(pg, &months))?;
+                }
                 done => return done,
             }
         }

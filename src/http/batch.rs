@@ -117,13 +117,11 @@ pub fn one_by_one<T: Validate>(
 }
 
 /// The refusal of one item as the refusal of its batch.
-fn at_item(error: Error, position: usize) -> Error {
-    let Error::Problem(mut rejection) = error else { return error };
-    if rejection.errors.is_empty() {
+fn at_item(mut error: Error, position: usize) -> Error {
+    if let Error::Problem(rejection) = &mut error
+        && rejection.errors.is_empty()
+    {
         rejection.errors.push(FieldError::at("#", "refused", rejection.detail.clone()));
     }
-    let prefix = format!("#/items/{position}");
-    let faults = std::mem::take(&mut rejection.errors).into_iter();
-    rejection.errors = faults.map(|fault| fault.under(&prefix)).collect();
-    Error::Problem(rejection)
+    error.under(&format!("#/items/{position}"))
 }

@@ -7,6 +7,7 @@ use actix_web::dev::Payload;
 use actix_web::web::Bytes;
 use actix_web::{FromRequest, HttpRequest};
 use futures_util::future::LocalBoxFuture;
+use serde::Deserialize as _;
 use serde::de::DeserializeOwned;
 use validator::{Validate, ValidationError, ValidationErrors, ValidationErrorsKind};
 
@@ -63,6 +64,10 @@ impl<T: DeserializeOwned + Validate + Send + 'static> FromRequest for Json<T> {
 /// Scans, parses and validates one JSON document.
 pub fn parse<T: DeserializeOwned + Validate>(bytes: &Bytes) -> Result<T> {
     scan(bytes)?;
+    // Serde would also take a list of the fields' values in their order.
+    if !bytes.trim_ascii_start().starts_with(b"{") {
+        return Err(Error::field("#", "invalid_type", "the body must be a JSON object"));
+    }
     let value: T = parse_unchecked(bytes)?;
     value.validate().map_err(|errors| Error::invalid(field_errors(&errors)))?;
     Ok(value)
@@ -124,6 +129,15 @@ fn pointer(path: &serde_path_to_error::Path) -> String {
         }
     }
     pointer
+}
+
+/// For lists in patches: null empties them (RFC 7396 removes what is null).
+pub fn null_empties<'de, D, T>(source: D) -> Result<Option<T>, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: serde::Deserialize<'de> + Default,
+{
+    Option::<T>::deserialize(source).map(|value| Some(value.unwrap_or_default()))
 }
 
 /// The validator's findings as field errors; never the values it saw.

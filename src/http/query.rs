@@ -41,9 +41,11 @@ impl<T: DeserializeOwned> FromRequest for Query<T> {
 pub fn parse<T: DeserializeOwned>(query: &str) -> Result<T> {
     let pairs = serde_html_form::Deserializer::from_bytes(query.as_bytes());
     serde_path_to_error::deserialize(pairs).map_err(|error| {
-        let name = error.path().to_string();
-        let name = name.split(['.', '[']).next().unwrap_or_default().to_owned();
-        Error::parameter(&name, format!("`{name}`: {}", error.inner()))
+        let (path, text) = (error.path().to_string(), error.inner().to_string());
+        // A parameter that is missing has no path; its name stands in the message.
+        let missing = text.strip_prefix("missing field `").and_then(|rest| rest.split('`').next());
+        let name = missing.unwrap_or(path.split(['.', '[']).next().unwrap_or_default()).to_owned();
+        Error::parameter(&name, format!("`{name}`: {text}"))
     })
 }
 

@@ -5,7 +5,6 @@
 
 mod append;
 pub mod daily;
-mod partitions;
 pub mod read;
 pub mod touchpoint;
 
@@ -14,7 +13,6 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 pub use append::append;
-pub use partitions::ensure as ensure_partitions;
 pub use touchpoint::{Touchpoint, TouchpointActor};
 
 use crate::db::Tx;

@@ -12,7 +12,7 @@ use super::{ChannelReference, NewTouchpoint, OrganizationReference};
 use crate::customers::references::{self, OnUnknownCustomer, Referenced};
 use crate::db::Tx;
 use crate::db::json::compact;
-use crate::error::{Error, FieldError, Result};
+use crate::error::{Code, Error, FieldError, Result};
 use crate::external_ids::{self, ExternalId, Owner};
 use crate::http::Reply;
 use crate::http::json::field_errors;
@@ -33,29 +33,123 @@ pub fn one(tx: &mut Tx, new: &NewTouchpoint, unknown: OnUnknownCustomer) -> Resu
 }
 
 /// Stores touchpoints, each on its own: 201 with its id, 200 with the id of what it repeats, or why
-/// it was refused.
+/// it was refused. What is refused or a repeat makes no customer.
 pub fn many(
     tx: &mut Tx,
     new: &[NewTouchpoint],
     unknown: OnUnknownCustomer,
 ) -> Result<Vec<Result<(u16, Uuid)>>> {
-    let valid: Vec<Result<()>> = new.iter().map(|new| check(tx, new)).collect();
-    let accepted: Vec<&NewTouchpoint> =
-        new.iter().zip(&valid).filter(|(_, valid)| valid.is_ok()).map(|(new, _)| new).collect();
-    let places = Places::load(tx, &accepted)?;
-    let people: Vec<_> = accepted.iter().map(|new| new.customer.as_ref()).collect();
+    let mut intake = Intake::sort(tx, new)?;
+    let fresh: Vec<usize> = intake.fresh();
+    let people: Vec<_> = fresh.iter().map(|at| new[*at].customer.as_ref()).collect();
     let people = references::resolve_many(tx, &people, unknown)?;
     let memberships = memberships(tx, &people)?;
-    let mut entries: Vec<Result<Entry>> = Vec::with_capacity(accepted.len());
-    for (new, person) in accepted.iter().zip(people) {
-        entries.push(person.and_then(|person| {
-            let place = places.of(new)?;
-            entry(tx, new, person, place, &memberships)
-        }));
+    let mut entries = Vec::with_capacity(fresh.len());
+    for (at, person) in fresh.iter().zip(people) {
+        match person {
+            Err(error) => intake.fates[*at] = Fate::Refused(error),
+            Ok(person) => {
+                entries.push((*at, intake.entry(tx, &new[*at], *at, person, &memberships)?))
+            }
+        }
     }
-    let mut stored = store(tx, entries)?.into_iter();
-    let mut next = || stored.next().expect("BUG: as many results as accepted");
-    Ok(valid.into_iter().map(|valid| valid.and_then(|()| next())).collect())
+    store(tx, &mut intake, &entries)?;
+    intake.results()
+}
+
+/// What becomes of one touchpoint of a batch.
+enum Fate {
+    Fresh(Place),
+    Refused(Error),
+    /// Stored before, or now.
+    Stored(u16, Uuid),
+    /// The same as an earlier one of the batch.
+    RepeatOf(usize),
+}
+
+/// A batch, and what becomes of each of its touchpoints.
+struct Intake {
+    fates: Vec<Fate>,
+}
+
+type MessageKey<'a> = (&'a str, &'a str);
+
+fn message_key(new: &NewTouchpoint) -> Option<MessageKey<'_>> {
+    Some((source(new), new.message_id.as_deref()?))
+}
+
+fn source(new: &NewTouchpoint) -> &str {
+    new.source.as_deref().unwrap_or("api")
+}
+
+impl Intake {
+    /// Refuses what is not valid or happened nowhere, and finds the repeats.
+    fn sort(tx: &mut Tx, new: &[NewTouchpoint]) -> Result<Self> {
+        let valid: Vec<Result<()>> = new.iter().map(|new| check(tx, new)).collect();
+        let accepted = || new.iter().zip(&valid).filter(|(_, valid)| valid.is_ok()).map(|(n, _)| n);
+        let places = Places::load(tx, &accepted().collect::<Vec<_>>())?;
+        let keys: Vec<MessageKey> = accepted().filter_map(message_key).collect();
+        let known = originals(tx, &keys)?;
+        let mut first: HashMap<MessageKey, usize> = HashMap::new();
+        let mut fates = Vec::with_capacity(new.len());
+        for (at, (new, valid)) in new.iter().zip(valid).enumerate() {
+            let key = message_key(new);
+            let stored = key.and_then(|(s, m)| known.get(&(s.to_owned(), m.to_owned())));
+            fates.push(match (valid.and_then(|()| places.of(new)), stored, key) {
+                (Err(error), _, _) => Fate::Refused(error),
+                (Ok(_), Some(id), _) => Fate::Stored(200, *id),
+                (Ok(place), None, None) => Fate::Fresh(place),
+                (Ok(place), None, Some(key)) => match first.get(&key) {
+                    Some(original) => Fate::RepeatOf(*original),
+                    None => {
+                        first.insert(key, at);
+                        Fate::Fresh(place)
+                    }
+                },
+            });
+        }
+        Ok(Self { fates })
+    }
+
+    fn fresh(&self) -> Vec<usize> {
+        let is_fresh = |(_, fate): &(usize, &Fate)| matches!(fate, Fate::Fresh(_));
+        self.fates.iter().enumerate().filter(is_fresh).map(|(at, _)| at).collect()
+    }
+
+    fn entry(
+        &self,
+        tx: &mut Tx,
+        new: &NewTouchpoint,
+        at: usize,
+        person: Referenced,
+        memberships: &HashMap<Uuid, Uuid>,
+    ) -> Result<Entry> {
+        let Fate::Fresh(place) = &self.fates[at] else {
+            return Err(Error::internal("only a fresh touchpoint has an entry"));
+        };
+        entry(tx, new, person, place, memberships)
+    }
+
+    fn results(self) -> Result<Vec<Result<(u16, Uuid)>>> {
+        let stored: Vec<Option<Uuid>> = self
+            .fates
+            .iter()
+            .map(|fate| match fate {
+                Fate::Stored(_, id) => Some(*id),
+                Fate::Fresh(_) | Fate::Refused(_) | Fate::RepeatOf(_) => None,
+            })
+            .collect();
+        let results = self.fates.into_iter().map(|fate| match fate {
+            Fate::Stored(status, id) => Ok((status, id)),
+            Fate::Refused(error) => Err(error),
+            Fate::RepeatOf(original) => stored[original].map(|id| (200, id)).ok_or_else(|| {
+                let detail = "it repeats an earlier item of this batch, which was refused";
+                Error::new(Code::CONFLICT, detail)
+            }),
+            Fate::Fresh(_) => Err(Error::internal("a fresh touchpoint was not stored")),
+        });
+        Ok(results.collect())
+    }
 }
 
 fn check(tx: &Tx, new: &NewTouchpoint) -> Result<()> {
@@ -64,32 +158,30 @@ fn check(tx: &Tx, new: &NewTouchpoint) -> Result<()> {
     checked.unwrap_or(Ok(())).map_err(|fault| Error::invalid(vec![fault]))
 }
 
-fn store(tx: &mut Tx, entries: Vec<Result<Entry>>) -> Result<Vec<Result<(u16, Uuid)>>> {
-    let ready: Vec<Entry> = entries.iter().flatten().cloned().collect();
-    let fresh = if ready.is_empty() { HashSet::new() } else { journal::append(tx, &ready)? };
-    let repeats: Vec<&Entry> = ready.iter().filter(|entry| !fresh.contains(&entry.id)).collect();
-    let known = originals(tx, &repeats)?;
-    Ok(entries
-        .into_iter()
-        .map(|entry| {
-            let entry = entry?;
-            if fresh.contains(&entry.id) {
-                return Ok((201, entry.id));
-            }
-            let key = (entry.source, entry.message_id.unwrap_or_default());
-            let original = known.get(&key).copied();
-            original.map(|id| (200, id)).ok_or_else(|| Error::Retry("repeat of a lost key".into()))
-        })
-        .collect())
+/// Stores the fresh ones. One that somebody else stored in the meantime makes the transaction run
+/// again, which then sees a repeat.
+fn store(tx: &mut Tx, intake: &mut Intake, entries: &[(usize, Entry)]) -> Result<()> {
+    if entries.is_empty() {
+        return Ok(());
+    }
+    let rows: Vec<Entry> = entries.iter().map(|(_, entry)| entry.clone()).collect();
+    let stored = journal::append(tx, &rows)?;
+    for (at, entry) in entries {
+        if !stored.contains(&entry.id) {
+            return Err(Error::Retry("the same touchpoint was stored at the same time".into()));
+        }
+        intake.fates[*at] = Fate::Stored(201, entry.id);
+    }
+    Ok(())
 }
 
-/// The stored touchpoints that these repeat.
-fn originals(tx: &mut Tx, repeats: &[&Entry]) -> Result<HashMap<(String, String), Uuid>> {
-    if repeats.is_empty() {
+/// The touchpoints that are stored under these sources and message ids.
+fn originals(tx: &mut Tx, keys: &[MessageKey]) -> Result<HashMap<(String, String), Uuid>> {
+    if keys.is_empty() {
         return Ok(HashMap::new());
     }
-    let sources: Vec<&str> = repeats.iter().map(|entry| entry.source.as_str()).collect();
-    let ids: Vec<&str> = repeats.iter().filter_map(|entry| entry.message_id.as_deref()).collect();
+    let sources: Vec<&str> = keys.iter().map(|(source, _)| *source).collect();
+    let ids: Vec<&str> = keys.iter().map(|(_, id)| *id).collect();
     let rows: Vec<(String, String, Uuid)> = touchpoint_keys::table
         .filter(touchpoint_keys::workspace_id.eq(tx.workspace))
         .filter(touchpoint_keys::source.eq_any(sources))
@@ -183,11 +275,10 @@ fn entry(
     tx: &mut Tx,
     new: &NewTouchpoint,
     person: Referenced,
-    place: Place,
+    place: &Place,
     memberships: &HashMap<Uuid, Uuid>,
 ) -> Result<Entry> {
     let direction = new.direction.unwrap_or(Direction::Inbound);
-    let json = |value: Result<Option<Value>>| value;
     let member_of = || memberships.get(&person.customer_id?).copied();
     Ok(Entry {
         id: tx.new_id_at(new.occurred_at.unwrap_or(tx.now)),
@@ -197,13 +288,13 @@ fn entry(
         direction,
         kind: new.r#type.clone(),
         name: new.name.clone(),
-        source: new.source.clone().unwrap_or_else(|| "api".into()),
+        source: source(new).to_owned(),
         message_id: new.message_id.clone(),
-        subject: json(new.subject.as_ref().map(compact).transpose())?,
+        subject: new.subject.as_ref().map(compact).transpose()?,
         actor: actor(tx, new, direction, person.customer_id)?,
         value: new.value.clone(),
-        content: json(new.content.as_ref().map(compact).transpose())?,
-        context: json(new.context.as_ref().map(compact).transpose())?,
+        content: new.content.as_ref().map(compact).transpose()?,
+        context: new.context.as_ref().map(compact).transpose()?,
         properties: Value::Object(new.properties.0.clone()),
         anonymous_id: person.anonymous_id,
     })

@@ -50,14 +50,34 @@ fn every_type_takes_what_fits_and_nothing_else() {
     let id = Uuid::now_v7();
     let money = |currency: &str| json!({ "amount": 1999, "currency": currency });
     let cases = [
-        ("string", json!({}), vec![json!("x"), json!("")], vec![json!(1), json!(true), json!(["x"])]),
+        (
+            "string",
+            json!({}),
+            vec![json!("x"), json!("")],
+            vec![json!(1), json!(true), json!(["x"])],
+        ),
         ("number", json!({}), vec![json!(1), json!(-1.5)], vec![json!("1"), json!([1])]),
         ("boolean", json!({}), vec![json!(true)], vec![json!("true"), json!(0)]),
-        ("date", json!({}), vec![json!("2026-03-14")], vec![json!("2026-02-30"), json!("14.3.2026"), json!(1)]),
-        ("datetime", json!({}), vec![json!("2026-03-14T08:00:00+01:00")], vec![json!("2026-03-14"), json!(1)]),
+        (
+            "date",
+            json!({}),
+            vec![json!("2026-03-14")],
+            vec![json!("2026-02-30"), json!("14.3.2026"), json!(1)],
+        ),
+        (
+            "datetime",
+            json!({}),
+            vec![json!("2026-03-14T08:00:00+01:00")],
+            vec![json!("2026-03-14"), json!(1)],
+        ),
         ("enum", options.clone(), vec![json!("a")], vec![json!("c"), json!(["a"])]),
         ("multi_enum", options, vec![json!(["a", "b"]), json!([])], vec![json!("a"), json!(["c"])]),
-        ("money", json!({}), vec![money("EUR")], vec![json!(19.99), money("euro"), json!({ "amount": 1 })]),
+        (
+            "money",
+            json!({}),
+            vec![money("EUR")],
+            vec![json!(19.99), money("euro"), json!({ "amount": 1 })],
+        ),
         ("reference", json!({}), vec![json!(id)], vec![json!("x"), json!(1)]),
         ("json", json!({}), vec![json!({ "a": [1] }), json!("x"), json!(1)], vec![]),
     ];
@@ -115,9 +135,10 @@ fn a_unique_value_belongs_to_one_customer() {
     let eve = with(&client, json!({ "card": "A-2" })).expect(201).id();
     with(&client, json!({})).expect(201);
     with(&client, json!({ "card": null })).expect(201);
-    for (attributes, pointer) in
-        [(json!({ "card": "A-1" }), "#/attributes/card"), (json!({ "number": 7 }), "#/attributes/number")]
-    {
+    for (attributes, pointer) in [
+        (json!({ "card": "A-1" }), "#/attributes/card"),
+        (json!({ "number": 7 }), "#/attributes/number"),
+    ] {
         for refused in [
             unchanged(&client, || with(&client, attributes.clone())),
             unchanged(&client, || {
@@ -271,7 +292,10 @@ fn definitions_are_listed_by_resource_and_in_pages() {
     assert_eq!(texts(&list("").expect(200), "key"), ["d", "c", "a", "b"]);
     assert_eq!(texts(&list("resource=customer&sort=key").expect(200), "key"), ["a", "b", "c"]);
     let first = list("sort=-key&limit=3&include_total=true").expect(200);
-    assert_eq!((texts(&first, "key"), &first.json["total"]), (vec!["d".into(), "c".into(), "b".into()], &json!(4)));
+    assert_eq!(
+        (texts(&first, "key"), &first.json["total"]),
+        (vec!["d".into(), "c".into(), "b".into()], &json!(4))
+    );
     let cursor = first.json["next_cursor"].as_str().expect("a cursor");
     let last = list(&format!("sort=-key&limit=3&cursor={cursor}")).expect(200);
     assert_eq!((texts(&last, "key"), rows(&last).len()), (vec!["a".into()], 1));
@@ -286,9 +310,11 @@ fn a_searchable_attribute_is_found_by_its_text() {
     define(&client, "secret", "string", json!({})).expect(201);
     let ada = with(&client, json!({ "club": "Alpenverein", "secret": "hidden" })).expect(201).id();
     let found = |q: &str| texts(&client.get(&format!("{CUSTOMERS}?q={q}")).expect(200), "id");
-    assert_eq!(found("alpenv"), [ada.clone()]);
+    assert_eq!(found("alpenv"), std::slice::from_ref(&ada));
     assert!(found("hidden").is_empty());
-    client.patch(&customer_at(&ada), json!({ "attributes": { "club": "Naturfreunde" } })).expect(200);
+    client
+        .patch(&customer_at(&ada), json!({ "attributes": { "club": "Naturfreunde" } }))
+        .expect(200);
     assert!(found("alpenv").is_empty());
     assert_eq!(found("NATUR"), [ada]);
 }

@@ -58,7 +58,12 @@ fn a_key_belongs_to_one_request() {
             assert_eq!(refused.code(), "idempotency_key_reused");
             assert!(!is_replayed(&refused));
         }
-        let spaced = client.send("POST", PATH, &[("Idempotency-Key", "k-1")], Some("{\"first_name\":  \"Ada\"}"));
+        let spaced = client.send(
+            "POST",
+            PATH,
+            &[("Idempotency-Key", "k-1")],
+            Some("{\"first_name\":  \"Ada\"}"),
+        );
         assert_eq!(spaced.status, 422);
     });
     let again = post(&client, "k-1", &body).expect(201);
@@ -146,12 +151,20 @@ fn every_method_that_writes_understands_a_key() {
     let ada = create(&client, json!({})).id();
     let cases = [
         ("PATCH", at(&ada), Some(json!({ "score": 1 }))),
-        ("PUT", format!("{}/lifecycle_stage", at(&ada)), Some(json!({ "lifecycle_stage": "other" }))),
+        (
+            "PUT",
+            format!("{}/lifecycle_stage", at(&ada)),
+            Some(json!({ "lifecycle_stage": "other" })),
+        ),
         ("PUT", format!("{PATH}/external/shop/7"), Some(json!({ "score": 2 }))),
         ("POST", format!("{PATH}/batch"), Some(json!({ "items": [{}, { "email": "x" }] }))),
         ("POST", "/v1/touchpoints".to_owned(), Some(json!({ "type": "page.viewed" }))),
         ("POST", "/v1/touchpoints/batch".to_owned(), Some(json!({ "items": [{ "type": "a.b" }] }))),
-        ("POST", format!("{}/identities", at(&ada)), Some(json!({ "type": "cookie", "value": "c" }))),
+        (
+            "POST",
+            format!("{}/identities", at(&ada)),
+            Some(json!({ "type": "cookie", "value": "c" })),
+        ),
         ("DELETE", at(&ada), None),
     ];
     for (position, (method, path, body)) in cases.into_iter().enumerate() {
@@ -183,7 +196,8 @@ fn of_fifty_at_once_with_one_key_one_has_the_effect() {
     let client = workspace();
     let body = json!({ "first_name": "Ada", "email": "ada@shop.example.com" });
     let answers: Vec<Answer> = std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..50).map(|_| scope.spawn(|| post(&client, "k-1", &body))).collect();
+        let threads: Vec<_> =
+            (0..50).map(|_| scope.spawn(|| post(&client, "k-1", &body))).collect();
         threads.into_iter().map(|thread| thread.join().expect("an answer")).collect()
     });
     let made: Vec<&Answer> = answers.iter().filter(|answer| answer.status == 201).collect();
@@ -203,14 +217,39 @@ fn a_dry_run_shows_the_effect_and_has_none() {
     let ada = create(&client, json!({ "email": "ada@shop.example.com" })).id();
     let cases = [
         ("POST", PATH.to_owned(), Some(json!({ "first_name": "Eve" })), 201),
-        ("PATCH", at(&ada), Some(json!({ "first_name": "Eve", "email": "e@shop.example.com" })), 200),
+        (
+            "PATCH",
+            at(&ada),
+            Some(json!({ "first_name": "Eve", "email": "e@shop.example.com" })),
+            200,
+        ),
         ("PUT", format!("{PATH}/external/shop/7"), Some(json!({ "first_name": "Eve" })), 201),
-        ("PUT", format!("{}/lifecycle_stage", at(&ada)), Some(json!({ "lifecycle_stage": "other" })), 200),
+        (
+            "PUT",
+            format!("{}/lifecycle_stage", at(&ada)),
+            Some(json!({ "lifecycle_stage": "other" })),
+            200,
+        ),
         ("POST", format!("{PATH}/batch"), Some(json!({ "items": [{}, { "email": "x" }] })), 207),
-        ("POST", format!("{}/identities", at(&ada)), Some(json!({ "type": "cookie", "value": "c" })), 200),
+        (
+            "POST",
+            format!("{}/identities", at(&ada)),
+            Some(json!({ "type": "cookie", "value": "c" })),
+            200,
+        ),
         ("POST", "/v1/touchpoints".to_owned(), Some(json!({ "type": "page.viewed" })), 201),
-        ("POST", "/v1/touchpoints/batch".to_owned(), Some(json!({ "items": [{ "type": "a.b" }] })), 207),
-        ("POST", "/v1/attribute_definitions".to_owned(), Some(json!({ "resource": "customer", "key": "k", "name": "K", "type": "json" })), 201),
+        (
+            "POST",
+            "/v1/touchpoints/batch".to_owned(),
+            Some(json!({ "items": [{ "type": "a.b" }] })),
+            207,
+        ),
+        (
+            "POST",
+            "/v1/attribute_definitions".to_owned(),
+            Some(json!({ "resource": "customer", "key": "k", "name": "K", "type": "json" })),
+            201,
+        ),
         ("DELETE", at(&ada), None, 204),
     ];
     for (method, path, body, status) in cases {
@@ -219,7 +258,10 @@ fn a_dry_run_shows_the_effect_and_has_none() {
         let shown = unchanged(&client, || client.send(method, &path, &[], body.as_deref()));
         assert_eq!(shown.status, status, "{method} {path}: {}", shown.text);
         if shown.text.contains("first_name") {
-            assert_eq!(shown.json["first_name"], if path.contains("lifecycle") { Value::Null } else { json!("Eve") });
+            assert_eq!(
+                shown.json["first_name"],
+                if path.contains("lifecycle") { Value::Null } else { json!("Eve") }
+            );
         }
     }
     holder(&client, "e@shop.example.com").expect(404);
@@ -264,7 +306,9 @@ fn nothing_that_is_refused_or_only_shown_leaves_a_trace_in_any_table() {
     client.post(&format!("{PATH}?dry_run=true"), json!({ "first_name": "Eve" })).expect(201);
     client.patch(&format!("{}?dry_run=true", at(&ada)), json!({ "tags": ["x"] })).expect(200);
     client.patch(&at(&ada), json!({ "owner_id": Uuid::nil() })).expect(422);
-    client.post("/v1/touchpoints?dry_run=true", json!({ "type": "page.viewed", "message_id": "1" })).expect(201);
+    client
+        .post("/v1/touchpoints?dry_run=true", json!({ "type": "page.viewed", "message_id": "1" }))
+        .expect(201);
     client.post("/v1/touchpoints", json!({ "type": "customer.created" })).expect(422);
     let mut after = app.checksums();
     let (keys, keys_after) = (position(&before), position(&after));
@@ -282,6 +326,7 @@ fn the_footprint_of_a_workspace_shows_every_write() {
     let client = workspace();
     let before = footprint(client.workspace_id);
     create(&client, json!({}));
-    let expected = ["customer_activity", "customer_stats", "customers", "touchpoint_daily", "touchpoints"];
+    let expected =
+        ["customer_activity", "customer_stats", "customers", "touchpoint_daily", "touchpoints"];
     assert_eq!(changes(&before, &client), expected);
 }

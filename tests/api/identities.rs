@@ -114,7 +114,8 @@ fn the_first_email_and_phone_become_the_customers_own() {
     let ada = create(&client, json!({ "first_name": "Ada" })).id();
     attach(&client, &ada, json!({ "type": "email", "value": "Ada@Shop.example.com" })).expect(200);
     attach(&client, &ada, json!({ "type": "phone", "value": "+43 664 1234567" })).expect(200);
-    attach(&client, &ada, json!({ "type": "external", "source": "erp", "value": "K1" })).expect(200);
+    attach(&client, &ada, json!({ "type": "external", "source": "erp", "value": "K1" }))
+        .expect(200);
     let after = client.get(&at(&ada)).expect(200).json;
     assert_eq!(after["email"], "ada@shop.example.com");
     assert_eq!(after["phone"], "+436641234567");
@@ -135,8 +136,10 @@ fn an_identity_of_somebody_else_is_refused() {
     });
     let ada = create(&client, body).id();
     let eve = with_email(&client, "eve@shop.example.com");
-    let cases =
-        [json!({ "type": "email", "value": "ADA@shop.example.com" }), json!({ "type": "user_id", "value": "u-1" })];
+    let cases = [
+        json!({ "type": "email", "value": "ADA@shop.example.com" }),
+        json!({ "type": "user_id", "value": "u-1" }),
+    ];
     for identity in cases {
         let refused = unchanged(&client, || attach(&client, &eve, identity)).expect(409);
         assert_eq!(refused.code(), "identities_value_taken");
@@ -158,14 +161,19 @@ fn an_identity_that_does_not_fit_its_type_is_refused() {
         (json!({ "type": "cookie", "source": "x", "value": "c" }), "invalid_source", "#/source"),
         (json!({ "type": "cookie" }), "required", "#/value"),
         (json!({ "value": "c" }), "required", "#/type"),
-        (json!({ "type": "cookie", "value": "c", "is_primary": true }), "unknown_field", "#/is_primary"),
+        (
+            json!({ "type": "cookie", "value": "c", "is_primary": true }),
+            "unknown_field",
+            "#/is_primary",
+        ),
     ];
     unchanged(&client, || {
         for (identity, code, pointer) in cases {
             let refused = attach(&client, &ada, identity).expect(422);
             assert_eq!(refused.fault(), (code, pointer));
         }
-        attach(&client, &Uuid::now_v7().to_string(), json!({ "type": "cookie", "value": "c" })).expect(404);
+        attach(&client, &Uuid::now_v7().to_string(), json!({ "type": "cookie", "value": "c" }))
+            .expect(404);
     });
 }
 
@@ -199,7 +207,8 @@ fn a_detached_identity_is_free_and_leaves_no_trace_in_the_customer() {
 #[test]
 fn a_customer_cannot_detach_what_another_one_has() {
     let client = workspace();
-    let (ada, eve) = (with_email(&client, "a@shop.example.com"), with_email(&client, "e@shop.example.com"));
+    let (ada, eve) =
+        (with_email(&client, "a@shop.example.com"), with_email(&client, "e@shop.example.com"));
     let identity = client.get(&of(&ada)).expect(200).json["data"][0]["id"].clone();
     let path = format!("{}/{}", of(&eve), identity.as_str().expect("an id"));
     unchanged(&client, || client.delete(&path).expect(404));
@@ -223,7 +232,8 @@ fn an_email_that_is_given_twice_in_one_body_is_one_identity() {
 fn an_email_becomes_verified_when_it_is_attached_again_as_such() {
     let client = workspace();
     let ada = with_email(&client, "ada@shop.example.com");
-    let identity = |is_verified| json!({ "type": "email", "value": "ada@shop.example.com", "is_verified": is_verified });
+    let email = "ada@shop.example.com";
+    let identity = |proven| json!({ "type": "email", "value": email, "is_verified": proven });
     let proven = attach(&client, &ada, identity(true)).expect(200);
     assert!(proven.json["verified_at"].is_string());
     assert_eq!(proven.json["is_primary"], true);

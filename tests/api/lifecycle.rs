@@ -62,7 +62,8 @@ fn a_move_that_cannot_be_is_refused() {
         );
         let refused = client.put(&path, json!({})).expect(422);
         assert_eq!(refused.fault(), ("required", "#/lifecycle_stage"));
-        let refused = client.put(&path, json!({ "lifecycle_stage": "lead", "why": "x" })).expect(422);
+        let refused =
+            client.put(&path, json!({ "lifecycle_stage": "lead", "why": "x" })).expect(422);
         assert_eq!(refused.fault(), ("unknown_field", "#/why"));
         let body = json!({ "lifecycle_stage": "other" }).to_string();
         let stale = client.send("PUT", &path, &[("If-Match", "\"9\"")], Some(&body)).expect(412);
@@ -78,7 +79,9 @@ fn the_history_of_a_field_tells_each_change_newest_first() {
     let ada = create(&client, json!({ "first_name": "Ada", "lifecycle_stage": "visitor" })).id();
     client.patch(&at(&ada), json!({ "first_name": "Eve" })).expect(200);
     move_to(&client, &ada, "lead").expect(200);
-    client.patch(&at(&ada), json!({ "first_name": null, "lifecycle_stage": "customer" })).expect(200);
+    client
+        .patch(&at(&ada), json!({ "first_name": null, "lifecycle_stage": "customer" }))
+        .expect(200);
     let changes = |field: &str| -> Vec<(Value, Value)> {
         let told = history(&client, &ada, &format!("field={field}")).expect(200);
         assert!(rows(&told).iter().all(|row| row["field"] == field));

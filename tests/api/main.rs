@@ -3,15 +3,29 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
 mod api_keys;
+mod attributes;
 mod channels;
+mod customer_search;
+mod customers;
+mod database;
 mod guards;
 mod harness;
+mod http;
+mod idempotency;
+mod identities;
+mod lifecycle;
+mod lints;
+mod openapi;
 mod openapi_rules;
 mod organizations;
 mod predicate;
+mod profiles;
 mod rules;
 mod sessions;
+mod test_mode;
 mod things;
+mod timeline;
+mod touchpoints;
 mod trusted_issuers;
 mod users;
 mod workspaces;

@@ -61,8 +61,9 @@ fn an_outside_id_means_one_customer_in_each_mode() {
 fn attribute_definitions_of_one_mode_do_not_bind_the_other() {
     let live = workspace();
     let test = live.test_mode();
-    let definition =
-        json!({ "resource": "customer", "key": "card", "name": "Card", "type": "number", "required": true });
+    let definition = json!({
+        "resource": "customer", "key": "card", "name": "Card", "type": "number", "required": true,
+    });
     test.post("/v1/attribute_definitions", definition).expect(201);
     create(&live, json!({ "attributes": { "card": "text" } }));
     test.post(PATH, json!({ "attributes": { "card": "text" } })).expect(422);

@@ -295,7 +295,7 @@ async fn upsert_thing(key: Path<(String, String)>, new: Json<NewThing>) -> HttpR
 /// It can be asked again.
 #[utoipa::path(
     tag = "things",
-    security(("bearer" = ["things:read"])),
+    security(("bearer" = ["things:write"])),
     responses((status = 201, body = Question)),
 )]
 #[post("/v1/questions")]

@@ -90,7 +90,10 @@ fn a_timeline_is_narrowed_by_type_channel_direction_source_and_time() {
         ("occurred_at_gte=2024-05-11T08:00:00.000001Z".to_owned(), &[12]),
         ("occurred_at_lt=2024-05-02T08:00:00Z".to_owned(), &[1]),
         ("occurred_at_lt=2024-05-02T08:00:00.000001Z".to_owned(), &[2, 1]),
-        ("occurred_at_gte=1950-01-01T00:00:00Z&occurred_at_lt=1960-01-01T00:00:00Z".to_owned(), &[]),
+        (
+            "occurred_at_gte=1950-01-01T00:00:00Z&occurred_at_lt=1960-01-01T00:00:00Z".to_owned(),
+            &[],
+        ),
     ];
     for (query, expected) in cases {
         assert_eq!(story.days(&query), expected, "{query}");

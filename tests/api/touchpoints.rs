@@ -80,7 +80,10 @@ fn a_touchpoint_keeps_every_field_it_was_given() {
     for (name, value) in body.as_object().expect("an object") {
         assert_eq!(&made.json[name], value, "{name}");
     }
-    assert_eq!((&made.json["customer_id"], &made.json["origin_customer_id"]), (&json!(ada), &json!(ada)));
+    assert_eq!(
+        (&made.json["customer_id"], &made.json["origin_customer_id"]),
+        (&json!(ada), &json!(ada))
+    );
     assert_eq!(made.json["actor"], json!({ "type": "customer", "id": ada }));
     assert_eq!(made.headers["location"], format!("{PATH}/{}", made.id()));
     assert_eq!(client.get(&made.headers["location"]).expect(200).json, made.json);
@@ -92,7 +95,9 @@ fn a_touchpoint_needs_no_more_than_a_type() {
     let made = send(&client, json!({ "type": "door.opened" })).expect(201).json;
     assert_eq!((&made["direction"], &made["source"]), (&json!("inbound"), &json!("api")));
     assert_eq!(made["occurred_at"], made["received_at"]);
-    for absent in ["customer_id", "anonymous_id", "channel_id", "name", "message_id", "value", "content"] {
+    for absent in
+        ["customer_id", "anonymous_id", "channel_id", "name", "message_id", "value", "content"]
+    {
         assert_eq!(made[absent], Value::Null, "{absent}");
     }
     assert_eq!(made["properties"], json!({}));
@@ -118,8 +123,10 @@ fn who_acted_follows_from_the_direction_unless_it_is_said() {
 #[test]
 fn a_repeat_changes_nothing_and_answers_what_is_stored() {
     let client = workspace();
-    let body = |text: &str| {
-        json!({ "type": "page.viewed", "source": "shop", "message_id": "1", "name": text })
+    let body = |name: &str| {
+        json!({
+            "type": "page.viewed", "source": "shop", "message_id": "1", "name": name,
+        })
     };
     let first = send(&client, body("first")).expect(201);
     assert!(!first.headers.contains_key("idempotent-replayed"));
@@ -140,10 +147,13 @@ fn a_repeat_that_names_somebody_else_makes_nobody() {
     let client = workspace();
     let path = format!("{PATH}?on_unknown_customer=create");
     let body = |email: &str| {
-        json!({ "type": "page.viewed", "message_id": "1", "customer": { "email": email } })
+        json!({
+            "type": "page.viewed", "message_id": "1", "customer": { "email": email },
+        })
     };
     let first = client.post(&path, body("ada@shop.example.com")).expect(201);
-    let again = crate::customers::unchanged(&client, || client.post(&path, body("eve@shop.example.com")));
+    let again =
+        crate::customers::unchanged(&client, || client.post(&path, body("eve@shop.example.com")));
     assert_eq!(again.expect(201).json, first.json);
 }
 

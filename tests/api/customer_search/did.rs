@@ -58,7 +58,10 @@ fn how_often_somebody_did_something_is_known() {
             (json!({ "not": did(json!({})) }), &["Kim"]),
             (json!({ "did": { "type": "page.viewed" } }), &[]),
             (json!({ "did": { "type": "page.viewed", "at_most": 0 } }), &["Ada", "Eve", "Kim"]),
-            (json!({ "did": { "type": "customer.created", "at_least": 1 } }), &["Ada", "Eve", "Kim"]),
+            (
+                json!({ "did": { "type": "customer.created", "at_least": 1 } }),
+                &["Ada", "Eve", "Kim"],
+            ),
         ],
     );
 }
@@ -105,7 +108,10 @@ fn what_it_was_that_somebody_did_is_known() {
             (did(json!({ "where": large, "at_least": 2 })), &[]),
             (did(json!({ "where": { "not": large }, "at_least": 2 })), &["Ada"]),
             (which(field("occurred_at", "lt", json!(days_ago(250)))), &["Eve"]),
-            (json!({ "all": [which(spring), { "not": did(json!({ "within": "P30D" })) }] }), &["Eve"]),
+            (
+                json!({ "all": [which(spring), { "not": did(json!({ "within": "P30D" })) }] }),
+                &["Eve"],
+            ),
         ],
     );
 }

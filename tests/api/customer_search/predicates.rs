@@ -7,8 +7,11 @@ use crate::customers::{create, rows};
 use crate::harness::{Client, workspace};
 
 fn people(client: &Client) {
-    for (key, kind) in [("born_on", "date"), ("size", "number"), ("sports", "multi_enum"), ("seen", "datetime")] {
-        let mut definition = json!({ "resource": "customer", "key": key, "name": key, "type": kind });
+    for (key, kind) in
+        [("born_on", "date"), ("size", "number"), ("sports", "multi_enum"), ("seen", "datetime")]
+    {
+        let mut definition =
+            json!({ "resource": "customer", "key": key, "name": key, "type": kind });
         if kind == "multi_enum" {
             definition["options"] = json!(["ski", "run", "swim"]);
         }

@@ -115,7 +115,8 @@ fn orders_mean_what_they_say() {
         create(&client, json!({ "first_name": name, "score": score }));
     }
     create(&client, json!({ "score": 2_147_483_647 }));
-    let names = |sort: &str| texts(&client.get(&format!("{PATH}?sort={sort}")).expect(200), "first_name");
+    let names =
+        |sort: &str| texts(&client.get(&format!("{PATH}?sort={sort}")).expect(200), "first_name");
     assert_eq!(names("created_at"), ["b", "a", "c", "d", ""]);
     assert_eq!(names("-created_at"), ["", "d", "c", "a", "b"]);
     assert_eq!(names("first_name"), ["", "a", "b", "c", "d"]);

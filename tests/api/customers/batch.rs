@@ -62,7 +62,11 @@ fn an_atomic_batch_is_made_whole_or_not_at_all() {
     let client = workspace();
     let known = create(&client, json!({ "email": "known@shop.example.com" })).id();
     let good = |email: &str| json!({ "email": email });
-    let taken = json!([good("a@shop.example.com"), good("b@shop.example.com"), good("known@shop.example.com")]);
+    let taken = json!([
+        good("a@shop.example.com"),
+        good("b@shop.example.com"),
+        good("known@shop.example.com")
+    ]);
     let refused = unchanged(&client, || send_atomic(&client, taken)).expect(409);
     assert_eq!(refused.code(), "identities_value_taken");
     assert_eq!(refused.fault(), ("already_exists", "#/items/2/email"));
@@ -134,7 +138,9 @@ fn every_kind_of_identity_is_unique_within_a_batch() {
 #[test]
 fn an_item_that_was_refused_takes_nothing_from_those_after_it() {
     let client = workspace();
-    let number = json!({ "resource": "customer", "key": "card", "name": "Card", "type": "string", "unique": true });
+    let number = json!({
+        "resource": "customer", "key": "card", "name": "Card", "type": "string", "unique": true,
+    });
     client.post("/v1/attribute_definitions", number).expect(201);
     create(&client, json!({ "attributes": { "card": "1" } }));
     let items = json!([

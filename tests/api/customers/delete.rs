@@ -14,12 +14,18 @@ fn a_deleted_customer_is_nowhere_to_be_seen() {
     let client = workspace();
     let ada = create(&client, super::create::everything_without_owner()).id();
     assert_eq!(client.delete(&at(&ada)).expect(204).text, "");
-    for path in ["", "/timeline", "/identities", "/profile", "/history?field=email", "/organizations"] {
+    for path in
+        ["", "/timeline", "/identities", "/profile", "/history?field=email", "/organizations"]
+    {
         client.get(&format!("{}{path}", at(&ada))).expect(404);
     }
     client.patch(&at(&ada), json!({ "first_name": "Eve" })).expect(404);
-    client.put(&format!("{}/lifecycle_stage", at(&ada)), json!({ "lifecycle_stage": "lead" })).expect(404);
-    client.post(&format!("{}/identities", at(&ada)), json!({ "type": "cookie", "value": "c" })).expect(404);
+    client
+        .put(&format!("{}/lifecycle_stage", at(&ada)), json!({ "lifecycle_stage": "lead" }))
+        .expect(404);
+    client
+        .post(&format!("{}/identities", at(&ada)), json!({ "type": "cookie", "value": "c" }))
+        .expect(404);
     client.delete(&at(&ada)).expect(404);
     holder(&client, "ada@shop.example.com").expect(404);
     assert!(rows(&client.get(PATH).expect(200)).is_empty());

@@ -93,7 +93,8 @@ fn attributes_merge_at_every_depth() {
     let client = workspace();
     let body = json!({ "attributes": { "a": 1, "b": { "c": [1], "d": 2 }, "e": "x" } });
     let made = create(&client, body).id();
-    let patch = json!({ "attributes": { "a": null, "b": { "c": [2], "f": null }, "g": { "h": 1 } } });
+    let patch =
+        json!({ "attributes": { "a": null, "b": { "c": [2], "f": null }, "g": { "h": 1 } } });
     let after = client.patch(&at(&made), patch).expect(200);
     let expected = json!({ "b": { "c": [2], "d": 2 }, "e": "x", "g": { "h": 1 } });
     assert_eq!(after.json["attributes"], expected);
@@ -206,7 +207,9 @@ fn both_kinds_of_patch_body_are_understood() {
         let body = Some(r#"{"first_name": "Ada"}"#);
         client.send("PATCH", &at(&made), &[("Content-Type", kind)], body)
     };
-    for kind in ["application/merge-patch+json", "application/json", "application/json; charset=utf-8"] {
+    for kind in
+        ["application/merge-patch+json", "application/json", "application/json; charset=utf-8"]
+    {
         send(kind).expect(200);
     }
     for kind in ["text/plain", "application/xml"] {
@@ -219,7 +222,9 @@ fn a_patch_takes_only_what_callers_may_change() {
     let client = workspace();
     let made = create(&client, json!({})).id();
     unchanged(&client, || {
-        for field in ["id", "version", "created_at", "deleted_at", "stats", "merged_into_id", "identities"] {
+        for field in
+            ["id", "version", "created_at", "deleted_at", "stats", "merged_into_id", "identities"]
+        {
             let refused = client.patch(&at(&made), json!({ field: null })).expect(422);
             assert_eq!(refused.fault(), ("unknown_field", format!("#/{field}").as_str()));
         }

@@ -13,9 +13,10 @@ use crate::harness::{Answer, App, Client, OPERATOR_TOKEN};
 const PUBLIC: &str = include_str!("../golden/public_operations.txt");
 
 /// Operations that hand out power besides: they refuse what the caller does not have.
-const NEEDS_POWER: [&str; 7] = [
+const NEEDS_POWER: [&str; 8] = [
     "create_api_key",
     "update_api_key",
+    "rotate_api_key",
     "create_user",
     "update_user",
     "delete_user",

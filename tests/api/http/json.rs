@@ -13,8 +13,7 @@ fn post(client: &Client, body: &str) -> Answer {
 
 /// Posts bytes that need not be text.
 fn post_bytes(client: &Client, body: &[u8]) -> (u16, String) {
-    let more =
-        format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len());
+    let more = format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len());
     let answer = exchange(client, [head(client, "POST", PATH, &more).as_bytes(), body].concat());
     (answer.status, answer.code())
 }

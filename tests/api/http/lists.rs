@@ -94,12 +94,9 @@ fn a_cursor_belongs_to_its_list_its_sort_and_its_filters() {
     filled(&client, 6);
     let good = cursor(&page(&client, "limit=1&tags=even").expect(200));
     page(&client, &format!("limit=2&tags=even&cursor={good}")).expect(200);
-    for other in [
-        "limit=1",
-        "limit=1&tags=odd",
-        "limit=1&tags=even&sort=last_name",
-        "limit=1&tags=even&q=L",
-    ] {
+    for other in
+        ["limit=1", "limit=1&tags=odd", "limit=1&tags=even&sort=last_name", "limit=1&tags=even&q=L"]
+    {
         invalid(&page(&client, &format!("{other}&cursor={good}")), other);
     }
     for list in ["/v1/organizations", "/v1/channels", "/v1/touchpoints", "/v1/api_keys"] {

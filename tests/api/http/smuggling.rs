@@ -101,9 +101,10 @@ fn a_broken_chunk_ends_the_connection() {
 fn a_foreign_host_is_believed_by_nobody() {
     let client = workspace();
     for line in ["GET http://evil.example.com/ HTTP/1.1", "GET / HTTP/1.1"] {
-        let request =
-            format!("{line}\r\nHost: evil.example.com\r\nConnection: close\r\n\
-                     X-Forwarded-Host: evil.example.com\r\n\r\n");
+        let request = format!(
+            "{line}\r\nHost: evil.example.com\r\nConnection: close\r\n\
+                     X-Forwarded-Host: evil.example.com\r\n\r\n"
+        );
         let answer = exchange(&client, request);
         assert_eq!(answer.status, 302, "{line}");
         assert!(!answer.head.contains("evil"), "{}", answer.head);

@@ -35,9 +35,8 @@ fn integers_in_free_json_stay_within_what_every_client_can_read() {
 }
 
 fn report(client: &Client, more: &str) -> Answer {
-    let body = format!(
-        "{{\"type\": \"page.viewed\", \"customer\": {{\"anonymous_id\": \"a\"}}, {more}}}"
-    );
+    let body =
+        format!("{{\"type\": \"page.viewed\", \"customer\": {{\"anonymous_id\": \"a\"}}, {more}}}");
     let path = format!("{TOUCHPOINTS}?on_unknown_customer=keep_anonymous");
     client.send("POST", &path, &[], Some(&body))
 }
@@ -46,7 +45,8 @@ fn report(client: &Client, more: &str) -> Answer {
 #[test]
 fn an_amount_of_money_is_a_whole_number_of_64_bits() {
     let client = workspace();
-    let money = |amount: &str| format!("\"value\": {{\"amount\": {amount}, \"currency\": \"EUR\"}}");
+    let money =
+        |amount: &str| format!("\"value\": {{\"amount\": {amount}, \"currency\": \"EUR\"}}");
     for amount in ["0", "1", "-1", "9007199254740993", "9223372036854775807"] {
         let made = report(&client, &money(amount)).expect(201);
         assert_eq!(made.json["value"]["amount"].to_string(), amount);

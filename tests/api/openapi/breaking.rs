@@ -90,7 +90,7 @@ impl<'a> Compare<'a> {
         }
         for parameter in new.iter().filter(|parameter| parameter["required"] == true) {
             let was_required = |other: &&Value| same(parameter, other) && other["required"] == true;
-            if !old.iter().any(|other| was_required(other)) {
+            if !old.iter().any(was_required) {
                 let name = text(&parameter["name"]);
                 self.report(format!("{place}: the parameter `{name}` is required now"));
             }

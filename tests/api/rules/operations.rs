@@ -255,7 +255,7 @@ fn expected_failures(document: &Value, operation: &Operation<'_>) -> Vec<u16> {
     when(operation.value["requestBody"].is_object(), &[408, 413, 415, 422]);
     when(!operation.parameters(document).is_empty(), &[422]);
     when(operation.method != "get", &[409]);
-    when(has_path_parameter && ["patch", "put", "delete"].contains(&operation.method), &[412]);
+    when(changes_one(document, operation), &[412]);
     when(operation.method == "get" && is_versioned(document, operation), &[304]);
     expected
 }
@@ -275,18 +275,36 @@ fn expected_headers(document: &Value, operation: &Operation<'_>) -> Vec<&'static
     all.into_iter().filter_map(|(name, sent)| sent.then_some(name)).collect()
 }
 
+/// Whether it needs a scope that allows more than looking.
+fn is_change(operation: &Operation<'_>) -> bool {
+    let scopes = list(&operation.value["x-required-scopes"]).filter_map(Value::as_str);
+    scopes.into_iter().any(|scope| scope.contains(':') && !scope.ends_with(":read"))
+}
+
 fn is_repeatable(operation: &Operation<'_>) -> bool {
-    !operation.is_public() && ["post", "patch", "put"].contains(&operation.method)
+    is_change(operation) && ["post", "patch", "put"].contains(&operation.method)
+}
+
+/// Whether it changes one resource that is known by its version.
+fn changes_one(document: &Value, operation: &Operation<'_>) -> bool {
+    let is_at = |other: &Operation<'_>| other.path == operation.path && other.method == "get";
+    let is_read_with_version =
+        || operations(document).any(|other| is_at(&other) && is_versioned(document, &other));
+    match operation.method {
+        "patch" => true,
+        "put" | "delete" => is_versioned(document, operation) || is_read_with_version(),
+        _ => false,
+    }
 }
 
 fn expected_parameters(document: &Value, operation: &Operation<'_>) -> Vec<&'static str> {
-    let has_path_parameter = operation.path.contains('{');
-    let changes = has_path_parameter && ["patch", "put", "delete"].contains(&operation.method);
+    let changes = changes_one(document, operation);
+    let is_upsert = operation.method == "put" && operation.path.ends_with("{external_id}");
     let reads = operation.method == "get" && is_versioned(document, operation);
     let all = [
         ("Idempotency-Key", is_repeatable(operation)),
         ("If-Match", changes),
-        ("If-None-Match", reads || (has_path_parameter && operation.method == "put")),
+        ("If-None-Match", reads || is_upsert),
     ];
     all.into_iter().filter_map(|(name, understood)| understood.then_some(name)).collect()
 }

@@ -27,9 +27,8 @@ fn seen(at: impl Into<Value>) -> Value {
 /// The first day of every month from 1970 to last month.
 fn months() -> Vec<NaiveDate> {
     let today = Utc::now().date_naive();
-    let all = (1970..=today.year()).flat_map(|year| {
-        (1..=12).filter_map(move |month| NaiveDate::from_ymd_opt(year, month, 1))
-    });
+    let all = (1970..=today.year())
+        .flat_map(|year| (1..=12).filter_map(move |month| NaiveDate::from_ymd_opt(year, month, 1)));
     all.filter(|first| *first + TimeDelta::days(31) < today).collect()
 }
 
@@ -39,8 +38,7 @@ fn every_month_since_1970_gets_its_partition() {
     let client = app.workspace(&["*"]);
     let months = months();
     let before = partitions(&app);
-    let items: Vec<Value> =
-        months.iter().map(|first| seen(format!("{first}T00:00:00Z"))).collect();
+    let items: Vec<Value> = months.iter().map(|first| seen(format!("{first}T00:00:00Z"))).collect();
     for (sent, batch) in items.chunks(100).enumerate() {
         let done = client.post(&format!("{PATH}/batch"), json!({ "items": batch })).expect(207);
         assert!(statuses(&done).iter().all(|status| *status == 201), "{sent}: {}", done.text);
@@ -49,7 +47,8 @@ fn every_month_since_1970_gets_its_partition() {
     assert!((made - 1..=made).contains(&(partitions(&app) - before)));
     let first = client.get(&format!("{PATH}?sort=occurred_at&limit=2")).expect(200);
     assert_eq!(texts(&first, "occurred_at"), ["1970-01-01T00:00:00Z", "1970-02-01T00:00:00Z"]);
-    let all = client.get(&format!("{PATH}?limit=1&include_total=true&type=page.viewed")).expect(200);
+    let all =
+        client.get(&format!("{PATH}?limit=1&include_total=true&type=page.viewed")).expect(200);
     assert_eq!(all.json["total"], made);
 }
 
@@ -70,7 +69,8 @@ fn many_who_need_the_same_new_month_all_get_it() {
             });
         }
     });
-    let all = client.get(&format!("{PATH}?limit=1&include_total=true&type=page.viewed")).expect(200);
+    let all =
+        client.get(&format!("{PATH}?limit=1&include_total=true&type=page.viewed")).expect(200);
     assert_eq!(all.json["total"], 48);
 }
 

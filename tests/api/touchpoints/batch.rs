@@ -111,6 +111,7 @@ fn the_order_of_a_batch_is_kept_on_the_timeline() {
         (0..150).map(|n| json!({ "type": "page.viewed", "name": n.to_string() })).collect();
     let done = send_batch(&client, &items).expect(207);
     let ids: Vec<&str> = results(&done).into_iter().filter_map(|(_, id)| id).collect();
-    let list = client.get(&format!("{PATH}?sort=occurred_at&limit=200&type=page.viewed")).expect(200);
+    let list =
+        client.get(&format!("{PATH}?sort=occurred_at&limit=200&type=page.viewed")).expect(200);
     assert_eq!(crate::customers::texts(&list, "id"), ids);
 }

@@ -82,7 +82,10 @@ fn somebody_unknown_is_refused_unless_something_else_is_said() {
         let body = json!({ "type": "page.viewed", "customer": reference });
         if reference["anonymous_id"].is_string() {
             let kept = client.post(PATH, body).expect(201).json;
-            assert_eq!((&kept["customer_id"], &kept["anonymous_id"]), (&Value::Null, &json!("a-1")));
+            assert_eq!(
+                (&kept["customer_id"], &kept["anonymous_id"]),
+                (&Value::Null, &json!("a-1"))
+            );
             continue;
         }
         let refused = unchanged(&client, || client.post(PATH, body)).expect(422);
@@ -131,7 +134,11 @@ fn a_new_person_of_several_items_is_one_customer() {
     let done = send_batch(&client, &items).expect(207);
     assert_eq!(statuses(&done), [201; 6]);
     let ada = holder(&client, "ada@shop.example.com").expect(200).id();
-    for query in ["type=user_id&value=u-1", "type=anonymous_id&value=a-1", "type=phone&value=%2B436641234567"] {
+    for query in [
+        "type=user_id&value=u-1",
+        "type=anonymous_id&value=a-1",
+        "type=phone&value=%2B436641234567",
+    ] {
         assert_eq!(look_up(&client, query).expect(200).id(), ada, "{query}");
     }
     assert_eq!(rows(&client.get(CUSTOMERS).expect(200)).len(), 2);
@@ -147,7 +154,9 @@ fn a_new_person_of_several_senders_is_one_customer() {
             let client = &client;
             scope.spawn(move || {
                 let customer = json!({ "email": "ada@shop.example.com", "user_id": "u-1" });
-                let item = json!({ "type": "page.viewed", "customer": customer, "message_id": n.to_string() });
+                let item = json!({
+                    "type": "page.viewed", "customer": customer, "message_id": n.to_string(),
+                });
                 assert_eq!(statuses(&send_batch(client, &[item])), [201]);
             });
         }
@@ -167,7 +176,11 @@ fn what_else_is_known_of_a_customer_is_attached() {
     });
     let made = of(&client, reference.clone(), "reject").expect(201);
     assert_eq!(made.json["customer_id"], ada);
-    let all = ["type=anonymous_id&value=a-1", "type=user_id&value=u-1", "type=external&source=shop&value=7"];
+    let all = [
+        "type=anonymous_id&value=a-1",
+        "type=user_id&value=u-1",
+        "type=external&source=shop&value=7",
+    ];
     for query in all {
         assert_eq!(look_up(&client, query).expect(200).id(), ada, "{query}");
     }
@@ -185,7 +198,8 @@ fn a_visitor_who_gives_an_email_has_one_from_then_on() {
     let client = workspace();
     let first = of(&client, json!({ "anonymous_id": "a-1" }), "create").expect(201);
     let ada = first.json["customer_id"].as_str().expect("a customer").to_owned();
-    let known = json!({ "anonymous_id": "a-1", "email": "Ada@Shop.example.com", "phone": "+436641234567" });
+    let known =
+        json!({ "anonymous_id": "a-1", "email": "Ada@Shop.example.com", "phone": "+436641234567" });
     assert_eq!(of(&client, known, "create").expect(201).json["customer_id"], ada);
     let after = client.get(&at(&ada)).expect(200).json;
     assert_eq!(after["email"], "ada@shop.example.com");
@@ -197,7 +211,8 @@ fn a_visitor_who_gives_an_email_has_one_from_then_on() {
 #[test]
 fn the_strongest_identity_decides_and_nobody_loses_one() {
     let client = workspace();
-    let ada = create(&client, json!({ "identities": [{ "type": "user_id", "value": "u-1" }] })).id();
+    let ada =
+        create(&client, json!({ "identities": [{ "type": "user_id", "value": "u-1" }] })).id();
     let eve = with_email(&client, "eve@shop.example.com");
     let both = json!({ "email": "eve@shop.example.com", "user_id": "u-1", "anonymous_id": "a-1" });
     let made = of(&client, both, "create").expect(201);
@@ -213,7 +228,9 @@ fn the_strongest_identity_decides_and_nobody_loses_one() {
 #[test]
 fn a_person_who_cannot_be_made_is_refused_with_every_item() {
     let client = workspace();
-    let required = json!({ "resource": "customer", "key": "size", "name": "Size", "type": "number", "required": true });
+    let required = json!({
+        "resource": "customer", "key": "size", "name": "Size", "type": "number", "required": true,
+    });
     client.post("/v1/attribute_definitions", required).expect(201);
     let ada = json!({ "type": "page.viewed", "customer": { "email": "ada@shop.example.com" } });
     let items = [ada.clone(), json!({ "type": "page.viewed" }), ada];

@@ -15,7 +15,8 @@ fn channel(client: &Client, reference: &str) -> String {
 }
 
 fn organization(client: &Client, reference: &str) -> String {
-    let body = json!({ "name": "Bergsport", "external_ids": [{ "source": "erp", "id": reference }] });
+    let body =
+        json!({ "name": "Bergsport", "external_ids": [{ "source": "erp", "id": reference }] });
     client.post("/v1/organizations", body).expect(201).id()
 }
 
@@ -27,11 +28,15 @@ fn seen(name: &str, value: &Value) -> Value {
 fn channel_and_organization_are_named_by_id_or_outside_id() {
     let client = workspace();
     let (web, shop) = (channel(&client, "w-1"), organization(&client, "o-1"));
-    for reference in [json!({ "id": web }), json!({ "external_id": { "source": "shop", "id": "w-1" } })] {
+    for reference in
+        [json!({ "id": web }), json!({ "external_id": { "source": "shop", "id": "w-1" } })]
+    {
         let made = send(&client, seen("channel", &reference)).expect(201);
         assert_eq!(made.json["channel_id"], web, "{reference}");
     }
-    for reference in [json!({ "id": shop }), json!({ "external_id": { "source": "erp", "id": "o-1" } })] {
+    for reference in
+        [json!({ "id": shop }), json!({ "external_id": { "source": "erp", "id": "o-1" } })]
+    {
         let made = send(&client, seen("organization", &reference)).expect(201);
         assert_eq!(made.json["organization_id"], shop, "{reference}");
     }

@@ -14,7 +14,9 @@ fn a_type_is_a_noun_and_a_verb_and_not_one_of_ours() {
     }
     let long = format!("a.{}", "b".repeat(99));
     unchanged(&client, || {
-        for kind in ["viewed", "Product.viewed", "product.", ".viewed", "a..b", "a b.c", "", "1.2", &long] {
+        for kind in
+            ["viewed", "Product.viewed", "product.", ".viewed", "a..b", "a b.c", "", "1.2", &long]
+        {
             let refused = send(&client, json!({ "type": kind })).expect(422);
             assert_eq!(refused.fault(), ("invalid_type", "#/type"), "{kind}");
         }
@@ -31,7 +33,11 @@ fn bad() -> Vec<(Value, &'static str, &'static str)> {
     vec![
         (with("direction", json!("sideways")), "invalid_type", "#/direction"),
         (with("occurred_at", json!("yesterday")), "invalid_type", "#/occurred_at"),
-        (with("occurred_at", json!("1969-12-31T23:59:59.999999Z")), "invalid_time", "#/occurred_at"),
+        (
+            with("occurred_at", json!("1969-12-31T23:59:59.999999Z")),
+            "invalid_time",
+            "#/occurred_at",
+        ),
         (with("occurred_at", json!("2199-01-01T00:00:00Z")), "invalid_time", "#/occurred_at"),
         (with("source", json!("")), "invalid_length", "#/source"),
         (with("source", json!("s".repeat(101))), "invalid_length", "#/source"),
@@ -39,15 +45,27 @@ fn bad() -> Vec<(Value, &'static str, &'static str)> {
         (with("message_id", json!("m".repeat(256))), "invalid_length", "#/message_id"),
         (with("message_id", json!(1)), "invalid_type", "#/message_id"),
         (with("name", json!("n".repeat(201))), "invalid_length", "#/name"),
-        (with("value", json!({ "amount": 1, "currency": "euros" })), "invalid_currency", "#/value/currency"),
-        (with("value", json!({ "amount": 1.5, "currency": "EUR" })), "invalid_type", "#/value/amount"),
+        (
+            with("value", json!({ "amount": 1, "currency": "euros" })),
+            "invalid_currency",
+            "#/value/currency",
+        ),
+        (
+            with("value", json!({ "amount": 1.5, "currency": "EUR" })),
+            "invalid_type",
+            "#/value/amount",
+        ),
         (with("value", json!({ "amount": 1 })), "required", "#/value/currency"),
         (with("subject", json!({ "type": "product" })), "required", "#/subject/id"),
         (with("subject", json!({ "type": "", "id": "1" })), "invalid_length", "#/subject/type"),
         (with("actor", json!({ "type": "robot" })), "invalid_type", "#/actor/type"),
         (with("content", json!({ "language": "german" })), "invalid_locale", "#/content/language"),
         (with("content", json!({ "body": "x" })), "unknown_field", "#/content/body"),
-        (with("context", json!({ "page": { "url": "u".repeat(4001) } })), "invalid_length", "#/context/page/url"),
+        (
+            with("context", json!({ "page": { "url": "u".repeat(4001) } })),
+            "invalid_length",
+            "#/context/page/url",
+        ),
         (with("context", json!({ "device": "phone" })), "invalid_type", "#/context/device"),
         (with("properties", json!([])), "invalid_type", "#/properties"),
         (with("properties", json!({ "a": "\u{0}" })), "nul_character", "#/properties/a"),
@@ -85,7 +103,10 @@ fn every_field_that_does_not_fit_is_named() {
         let refused = client.post(&path, json!([])).expect(422);
         assert_eq!(refused.fault(), ("invalid_type", "#"));
         for body in ["{", "", r#"{"type": "a.b", "type": "a.c"}"#, r#"{"type": "\udead.b"}"#] {
-            assert_eq!(client.send("POST", &path, &[], Some(body)).expect(400).code(), "invalid_json");
+            assert_eq!(
+                client.send("POST", &path, &[], Some(body)).expect(400).code(),
+                "invalid_json"
+            );
         }
     });
 }

@@ -18,7 +18,8 @@ struct Random(u64);
 
 impl Random {
     fn below(&mut self, limit: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % limit
     }
 }
@@ -32,7 +33,9 @@ fn event(random: &mut Random, ids: &[String], channels: &[String]) -> Value {
     };
     let kinds = ["page.viewed", "order.placed", "call.made", "mail.sent"];
     let directions = ["inbound", "outbound", "internal"];
-    let pick = |random: &mut Random, of: usize| usize::try_from(random.below(of as u64)).expect("an index");
+    let pick = |random: &mut Random, of: usize| {
+        usize::try_from(random.below(of as u64)).expect("an index")
+    };
     let mut body = json!({
         "type": kinds[pick(random, 4)],
         "direction": directions[pick(random, 3)],
@@ -121,7 +124,8 @@ fn stored_activity(client: &Client) -> Vec<Activity> {
 }
 
 fn stored_stats(client: &Client) -> Vec<Stats> {
-    let sql = "select customer_id, touchpoints_count, first_seen_at, last_seen_at, last_contacted_at
+    let sql =
+        "select customer_id, touchpoints_count, first_seen_at, last_seen_at, last_contacted_at
                  from customer_stats where workspace_id = $1 order by customer_id";
     load(client, sql)
 }
@@ -189,7 +193,9 @@ fn distinct_messages(senders: u64, each: usize) -> u64 {
     let mut messages = HashSet::new();
     for sender in 0..senders {
         let mut random = Random(sender);
-        messages.extend((0..each).map(|_| event(&mut random, &ids, &channels)["message_id"].to_string()));
+        messages.extend(
+            (0..each).map(|_| event(&mut random, &ids, &channels)["message_id"].to_string()),
+        );
     }
     messages.len() as u64
 }
@@ -211,7 +217,9 @@ fn after_a_load_with_repeats_every_figure_equals_a_recount() {
     let ids: Vec<String> = (0..5).map(|_| create(&client, json!({})).id()).collect();
     let channels: Vec<String> = ["Web", "Shop"]
         .iter()
-        .map(|name| client.post("/v1/channels", json!({ "type": "web", "name": name })).expect(201).id())
+        .map(|name| {
+            client.post("/v1/channels", json!({ "type": "web", "name": name })).expect(201).id()
+        })
         .collect();
     std::thread::scope(|scope| {
         for thread in 0..4 {
@@ -241,8 +249,12 @@ fn changes_of_our_own_resources_are_counted_like_everything_else() {
     let ada = create(&client, json!({ "email": "ada@shop.example.com" })).id();
     let path = crate::customers::at(&ada);
     client.patch(&path, json!({ "score": 1 })).expect(200);
-    client.put(&format!("{path}/lifecycle_stage"), json!({ "lifecycle_stage": "customer" })).expect(200);
-    client.post(&format!("{path}/identities"), json!({ "type": "cookie", "value": "c" })).expect(200);
+    client
+        .put(&format!("{path}/lifecycle_stage"), json!({ "lifecycle_stage": "customer" }))
+        .expect(200);
+    client
+        .post(&format!("{path}/identities"), json!({ "type": "cookie", "value": "c" }))
+        .expect(200);
     client.delete(&path).expect(204);
     client.post(&format!("{path}/restore"), json!({})).expect(200);
     assert_counted_right(&client);
