@@ -370,7 +370,8 @@ impl AttributeDefinition {
                 format!("a list of {}", self.options.join(", ")),
             ),
             AttributeType::Money => (
-                serde_json::from_value::<Money>(value.clone()).is_ok(),
+                serde_json::from_value::<Money>(value.clone())
+                    .is_ok_and(|money| money.validate().is_ok()),
                 "money such as {\"amount\": 1999, \"currency\": \"EUR\"}".into(),
             ),
             AttributeType::Reference => (

@@ -12,6 +12,7 @@ pub mod scope;
 pub mod token;
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use actix_web::dev::Payload;
 use actix_web::http::header;
@@ -21,7 +22,7 @@ use futures_util::future::LocalBoxFuture;
 use uuid::Uuid;
 
 use crate::app::App;
-use crate::db::{Actor, Conn, Outcome, Server, Session, Tx, WorkspaceId};
+use crate::db::{self, Actor, Conn, Outcome, Server, Session, Tx, WorkspaceId};
 use crate::error::{Error, Result};
 use crate::http::client_ip::client_ip;
 use crate::http::cors::AllowedOrigins;
@@ -197,6 +198,7 @@ impl Grant {
 pub async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T> + Send + 'static,
 ) -> Result<T> {
-    let done = actix_web::web::block(work).await;
+    let asked_at = Instant::now();
+    let done = actix_web::web::block(move || db::queued_since(asked_at, work)).await;
     done.map_err(|error| Error::internal(format!("a blocking task panicked: {error}")))?
 }

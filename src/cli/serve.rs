@@ -16,10 +16,11 @@ pub fn serve(config: Config, wants_demo: bool) -> Result<()> {
     let socket = TcpListener::bind(config.bind)
         .map_err(|error| format!("cannot listen on {}: {error}", config.bind))?;
     let database = Database::open(&config)?;
-    if config.migrate_on_start || database.is_private() {
+    let must_migrate = config.migrate_on_start || database.is_private();
+    let app = boot::app(config, &database)?;
+    if must_migrate {
         database.migrate()?;
     }
-    let app = boot::app(config, &database)?;
     check_privileges(&app, &database)?;
     match (database.is_private(), wants_demo) {
         (true, true) => welcome(&app)?,

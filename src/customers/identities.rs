@@ -170,7 +170,8 @@ impl Mark {
         }
     }
 
-    fn from(self, pointer: &str) -> Self {
+    /// The same mark, read at another place of the request.
+    pub fn from(self, pointer: &str) -> Self {
         Self { pointer: pointer.to_owned(), ..self }
     }
 
@@ -217,7 +218,9 @@ pub fn marks(
             found.push(mark.primary().from(at));
         }
     }
-    found.extend(external_ids.iter().map(Mark::external));
+    for (position, reference) in external_ids.iter().enumerate() {
+        found.push(Mark::external(reference).from(&format!("#/external_ids/{position}")));
+    }
     for (position, other) in others.iter().enumerate() {
         let at = format!("#/identities/{position}");
         let mark = other.mark().map_err(|fault| Error::invalid(vec![fault.under(&at)]))?;

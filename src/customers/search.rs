@@ -219,8 +219,12 @@ pub async fn search_customers(caller: Caller, search: Json<CustomerSearch>) -> R
 #[get("/customers/lookup")]
 pub async fn lookup_customer(caller: Caller, lookup: Query<CustomerLookup>) -> Result<Reply> {
     let grant = caller.must(Scope::CustomersRead)?;
-    let mark = Mark::parse(lookup.r#type, lookup.source.as_deref(), &lookup.value)
-        .map_err(|fault| Error::parameter("value", fault.detail))?;
+    let mark =
+        Mark::parse(lookup.r#type, lookup.source.as_deref(), &lookup.value).map_err(|fault| {
+            let name =
+                if fault.pointer.as_deref() == Some("#/source") { "source" } else { "value" };
+            Error::parameter(name, fault.detail)
+        })?;
     grant
         .read(move |conn| {
             let holders = identities::holders(conn, &[mark.key()])?;

@@ -322,8 +322,8 @@ pub struct NewCustomer {
     #[diesel(skip_insertion)]
     pub email: Option<String>,
     /// Primary phone number, with country code.
-    #[validate(custom(function = "valid::phone"))]
-    #[schema(example = "+436641234567", max_length = 40)]
+    #[validate(length(max = 32), custom(function = "valid::phone"))]
+    #[schema(example = "+436641234567", max_length = 32)]
     #[diesel(skip_insertion)]
     pub phone: Option<String>,
     /// Form of address or job title.
@@ -347,7 +347,7 @@ pub struct NewCustomer {
     pub timezone: Option<String>,
     /// Preferred currency, ISO 4217.
     #[validate(custom(function = "valid::currency"))]
-    #[schema(example = "EUR", max_length = 3)]
+    #[schema(example = "EUR", min_length = 3, max_length = 3)]
     pub currency: Option<String>,
     /// Postal addresses.
     #[validate(length(max = 20), nested)]
@@ -423,8 +423,8 @@ pub struct CustomerPatch {
     pub email: Option<Option<String>>,
     /// Primary phone number, with country code; the former one is given up.
     #[serde(default, with = "double_option", skip_serializing_if = "Option::is_none")]
-    #[validate(custom(function = "valid::phone"))]
-    #[schema(example = "+436641234567", max_length = 40)]
+    #[validate(length(max = 32), custom(function = "valid::phone"))]
+    #[schema(example = "+436641234567", max_length = 32)]
     #[diesel(skip_update)]
     pub phone: Option<Option<String>>,
     /// Form of address or job title.
@@ -454,7 +454,7 @@ pub struct CustomerPatch {
     /// Preferred currency, ISO 4217.
     #[serde(default, with = "double_option", skip_serializing_if = "Option::is_none")]
     #[validate(custom(function = "valid::currency"))]
-    #[schema(example = "EUR", max_length = 3)]
+    #[schema(example = "EUR", min_length = 3, max_length = 3)]
     pub currency: Option<Option<String>>,
     /// Postal addresses; replaces all.
     #[serde(default, deserialize_with = "null_empties", skip_serializing_if = "Option::is_none")]

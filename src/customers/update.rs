@@ -163,13 +163,16 @@ fn replace_primary(tx: &mut Tx, id: Uuid, kind: IdentityType, value: Option<&str
     };
     identities::give_up_primary(tx, id, kind, mark.as_ref())?;
     match mark {
-        Some(mark) => identities::claim(tx, id, &[mark.primary()]),
+        Some(mark) => identities::claim(tx, id, &[mark.primary().from(&format!("#/{kind}"))]),
         None => Ok(()),
     }
 }
 
 fn replace_external(tx: &mut Tx, id: Uuid, references: &[ExternalId]) -> Result<()> {
-    let marks: Vec<Mark> = references.iter().map(Mark::external).collect();
+    let place = |position: usize| format!("#/external_ids/{position}");
+    let placed = references.iter().enumerate();
+    let marks: Vec<Mark> =
+        placed.map(|(position, one)| Mark::external(one).from(&place(position))).collect();
     identities::keep_only(tx, id, IdentityType::External, &marks)?;
     identities::claim(tx, id, &marks)
 }

@@ -100,6 +100,18 @@ fn insert(
 ) -> Result<Upserted<Customer>> {
     let mut new: NewCustomer = patch.clone().into_new()?;
     new.external_ids = Jsonb(reference.joined_to(new.external_ids.0));
-    let resource = Customer::new(create(tx, &new)?);
-    Ok(Upserted { resource, is_new: true })
+    match create(tx, &new) {
+        Ok(made) => Ok(Upserted { resource: Customer::new(made), is_new: true }),
+        Err(error) => Err(unless_raced(tx, error, reference)?),
+    }
+}
+
+/// Somebody made the same customer a moment before: run again, which then changes it.
+fn unless_raced(tx: &mut Tx, error: Error, reference: &ExternalId) -> Result<Error> {
+    if !error.is_rejection() {
+        return Ok(error);
+    }
+    let key = Mark::external(reference).key();
+    let is_held = identities::holders(tx, std::slice::from_ref(&key))?.contains_key(&key);
+    Ok(if is_held { Error::Retry("customer upsert race".into()) } else { error })
 }

@@ -47,7 +47,7 @@ fn from_text(message: &str) -> Error {
     let says = |part: &str| message.contains(part);
     if says("deadlock detected") || says("could not serialize access") {
         Error::Retry(message.into())
-    } else if says("statement timeout") || says("lock timeout") {
+    } else if is_impatience(message) {
         away(Code::TIMEOUT, message)
     } else if says("No space left on device") || says("could not extend file") {
         away(Code::STORAGE_FULL, message)
@@ -62,6 +62,10 @@ fn from_text(message: &str) -> Error {
     } else {
         Error::Internal(message.into())
     }
+}
+
+fn is_impatience(message: &str) -> bool {
+    message.contains("canceling statement") || message.contains("could not obtain lock")
 }
 
 fn is_connection_text(message: &str) -> bool {

@@ -13,6 +13,7 @@ pub mod partitions;
 pub mod pool;
 mod workspace_id;
 
+use std::cell::Cell;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -28,10 +29,13 @@ pub use workspace_id::WorkspaceId;
 use crate::config::{Config, Pooler};
 use crate::error::{Error, Result};
 use crate::metrics::Metrics;
-use pool::Pool;
+use partitions::KnownMonths;
+use pool::{CHECKOUT_TIMEOUT, Pool};
 
 /// How often a transaction is run again after a serialization failure or a deadlock.
-const ATTEMPTS: u32 = 4;
+const ATTEMPTS: u32 = 10;
+/// How many dead connections of a pool one request may find before it gives up.
+const DEAD_CONNECTIONS: u32 = 64;
 
 /// The pools of one process. Private to the kernel: handlers reach it through a `Grant`.
 #[derive(Clone)]
@@ -41,6 +45,24 @@ pub struct Db {
     pooler: Pooler,
     tripwire: bool,
     metrics: Arc<Metrics>,
+    known_months: Arc<KnownMonths>,
+}
+
+thread_local! {
+    /// How long the request that this thread serves has waited for the thread.
+    static QUEUED: Cell<Duration> = const { Cell::new(Duration::ZERO) };
+}
+
+/// Runs the work of a request that waits for a thread since `asked_at`. The wait counts against the
+/// time it may wait for a connection, so that nobody waits twice; who waited too long is told so at
+/// once, and the queue drains.
+pub fn queued_since<T>(asked_at: Instant, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    let waited = asked_at.elapsed();
+    if waited >= CHECKOUT_TIMEOUT {
+        return Err(Error::unavailable("waited too long for a thread"));
+    }
+    QUEUED.set(waited);
+    work()
 }
 
 /// Which server may answer.
@@ -101,6 +123,8 @@ pub struct Conn<'c> {
 pub struct Tx<'c> {
     conn: Conn<'c>,
     pub session: &'c Session,
+    /// Which partitions of the log this database is known to have.
+    pub known_months: &'c KnownMonths,
     sequence: u16,
 }
 
@@ -133,10 +157,10 @@ impl Tx<'_> {
     /// Runs `work` in a savepoint: an error undoes what `work` did and nothing else.
     pub fn savepoint<T>(&mut self, work: impl FnOnce(&mut Tx<'_>) -> Result<T>) -> Result<T> {
         let Conn { workspace, home, livemode, now, .. } = self.conn;
-        let (session, sequence) = (self.session, self.sequence);
+        let (session, known_months, sequence) = (self.session, self.known_months, self.sequence);
         let (done, sequence) = self.conn.pg.transaction::<_, Error, _>(|pg| {
             let conn = Conn { pg, workspace, home, livemode, now };
-            let mut inner = Tx { conn, session, sequence };
+            let mut inner = Tx { conn, session, known_months, sequence };
             let done = work(&mut inner)?;
             Ok((done, inner.sequence))
         })?;
@@ -174,7 +198,14 @@ impl Db {
         let build = |url| pool::build(url, config.pooler, config.pool_size);
         let primary = build(primary);
         let replica = replica.map_or_else(|| primary.clone(), build);
-        Self { primary, replica, pooler: config.pooler, tripwire: config.tripwire, metrics }
+        Self {
+            primary,
+            replica,
+            pooler: config.pooler,
+            tripwire: config.tripwire,
+            metrics,
+            known_months: Arc::default(),
+        }
     }
 
     fn on<T>(
@@ -188,7 +219,9 @@ impl Db {
             Server::Replica => &self.replica,
         };
         let asked_at = Instant::now();
-        let mut pooled = pool.get().map_err(|error| Error::unavailable(error.to_string()))?;
+        let patience = CHECKOUT_TIMEOUT.saturating_sub(QUEUED.get());
+        let pooled = pool.get_timeout(patience);
+        let mut pooled = pooled.map_err(|error| Error::unavailable(error.to_string()))?;
         self.metrics.pool_wait(asked_at.elapsed());
         pooled.run(|pg| {
             self.arm_tripwire(pg, scope)?;
@@ -214,11 +247,14 @@ impl Db {
                 })
             })
         };
-        match once() {
-            // A read can be asked again: the connection had died in the pool.
-            Err(Error::Unavailable { connection_lost: true, .. }) => once(),
-            done => done,
+        for _ in 0..DEAD_CONNECTIONS {
+            match once() {
+                // A read can be asked again: the connection had died in the pool.
+                Err(Error::Unavailable { connection_lost: true, .. }) => {}
+                done => return done,
+            }
         }
+        once()
     }
 
     /// One transaction for one workspace, run again on deadlock or serialization failure. Blocks.
@@ -227,8 +263,16 @@ impl Db {
         session: &Session,
         work: &dyn Fn(&mut Tx) -> Result<Outcome<T>>,
     ) -> Result<T> {
+        let has_begun = Cell::new(false);
+        let mut dead = 0;
         for attempt in 1.. {
-            match self.write_once(session, work) {
+            match self.write_once(session, work, &has_begun) {
+                // It died in the pool, before anything was asked of it.
+                Err(Error::Unavailable { connection_lost: true, .. })
+                    if !has_begun.get() && dead < DEAD_CONNECTIONS =>
+                {
+                    dead += 1;
+                }
                 Err(Error::Retry(_)) if attempt < ATTEMPTS => back_off(attempt),
                 Err(Error::Prepare(months)) if attempt < ATTEMPTS => {
                     self.system(|pg| partitions::make(pg, &months))?;
@@ -243,10 +287,12 @@ impl Db {
         &self,
         session: &Session,
         work: &dyn Fn(&mut Tx) -> Result<Outcome<T>>,
+        has_begun: &Cell<bool>,
     ) -> Result<T> {
         self.on(Server::Primary, Some(session), |pg| {
             let done = pg.transaction::<T, Abort<T>, _>(|pg| {
                 self.limit_pooled_transaction(pg)?;
+                has_begun.set(true);
                 let conn = Conn {
                     pg,
                     workspace: session.workspace,
@@ -254,7 +300,8 @@ impl Db {
                     livemode: session.livemode,
                     now: now(),
                 };
-                match work(&mut Tx { conn, session, sequence: 0 }) {
+                let known_months = &self.known_months;
+                match work(&mut Tx { conn, session, known_months, sequence: 0 }) {
                     Ok(Outcome::Commit(value)) => Ok(value),
                     Ok(Outcome::Rollback(value)) => Err(Abort::DryRun(value)),
                     Err(error) => Err(Abort::Error(error)),
@@ -308,9 +355,9 @@ fn now() -> DateTime<Utc> {
     Utc::now().trunc_subsecs(6)
 }
 
-/// Waits 5 to 40 ms, outside any transaction, so that the same two writers do not meet again.
+/// Waits a little longer each time, outside any transaction, and never quite as long as another
+/// writer does: else the same two would meet again.
 fn back_off(attempt: u32) {
-    let jitter = Uuid::new_v4().as_u128() % 5;
-    let millis = 5 * u64::from(attempt) + u64::try_from(jitter).unwrap_or(0);
-    std::thread::sleep(Duration::from_millis(millis));
+    let jitter = Uuid::new_v4().as_u128() % (10 * u128::from(attempt));
+    std::thread::sleep(Duration::from_millis(u64::try_from(jitter).unwrap_or(0) + 1));
 }

@@ -1,7 +1,7 @@
 //! Monthly partitions of the log: there before they are needed, made on demand for the past.
 
 use std::collections::BTreeSet;
-use std::sync::{LazyLock, RwLock};
+use std::sync::RwLock;
 
 use chrono::{Datelike, NaiveDate};
 use diesel::prelude::*;
@@ -9,8 +9,9 @@ use diesel::sql_types::{Array, Date};
 
 use crate::error::{Error, Result};
 
-/// Months whose partition is known to be there.
-static KNOWN: LazyLock<RwLock<BTreeSet<NaiveDate>>> = LazyLock::new(RwLock::default);
+/// Months whose partition a database is known to have.
+#[derive(Debug, Default)]
+pub struct KnownMonths(RwLock<BTreeSet<NaiveDate>>);
 
 #[derive(QueryableByName)]
 struct Month {
@@ -28,9 +29,13 @@ const MISSING: &str = "
 /// Makes sure that the months of `days` have partitions: [`Error::Prepare`] names those that have
 /// none, which [`crate::db::Db::write`] then makes, each in a transaction of its own, before it runs
 /// the work again. No write holds the locks of a table that is being made.
-pub fn require(pg: &mut PgConnection, days: impl Iterator<Item = NaiveDate>) -> Result<()> {
+pub fn require(
+    pg: &mut PgConnection,
+    known_months: &KnownMonths,
+    days: impl Iterator<Item = NaiveDate>,
+) -> Result<()> {
     let months: BTreeSet<NaiveDate> = days.filter_map(|day| day.with_day(1)).collect();
-    let known = KNOWN.read().map_err(poisoned)?;
+    let known = known_months.0.read().map_err(poisoned)?;
     let unsure: Vec<NaiveDate> = months.difference(&known).copied().collect();
     drop(known);
     if unsure.is_empty() {
@@ -39,7 +44,7 @@ pub fn require(pg: &mut PgConnection, days: impl Iterator<Item = NaiveDate>) -> 
     let missing: Vec<Month> =
         diesel::sql_query(MISSING).bind::<Array<Date>, _>(&unsure).load(pg)?;
     if missing.is_empty() {
-        KNOWN.write().map_err(poisoned)?.extend(unsure);
+        known_months.0.write().map_err(poisoned)?.extend(unsure);
         return Ok(());
     }
     Err(Error::Prepare(missing.into_iter().map(|missing| missing.month).collect()))

@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 use validator::{Validate, ValidationError, ValidationErrors, ValidationErrorsKind};
 
 use super::idempotency::BodyDigest;
+use super::objects::Strict;
 use crate::app::App;
 use crate::error::{Code, Error, FieldError, Result};
 use crate::values::scan::scan;
@@ -64,10 +65,6 @@ impl<T: DeserializeOwned + Validate + Send + 'static> FromRequest for Json<T> {
 /// Scans, parses and validates one JSON document.
 pub fn parse<T: DeserializeOwned + Validate>(bytes: &Bytes) -> Result<T> {
     scan(bytes)?;
-    // Serde would also take a list of the fields' values in their order.
-    if !bytes.trim_ascii_start().starts_with(b"{") {
-        return Err(Error::field("#", "invalid_type", "the body must be a JSON object"));
-    }
     let value: T = parse_unchecked(bytes)?;
     value.validate().map_err(|errors| Error::invalid(field_errors(&errors)))?;
     Ok(value)
@@ -75,7 +72,7 @@ pub fn parse<T: DeserializeOwned + Validate>(bytes: &Bytes) -> Result<T> {
 
 fn parse_unchecked<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
     let mut source = serde_json::Deserializer::from_slice(bytes);
-    serde_path_to_error::deserialize(&mut source).map_err(|error| explain(&error))
+    serde_path_to_error::deserialize(Strict(&mut source)).map_err(|error| explain(&error))
 }
 
 fn explain(error: &serde_path_to_error::Error<serde_json::Error>) -> Error {

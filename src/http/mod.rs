@@ -8,6 +8,7 @@ pub mod conditional;
 pub mod cors;
 pub mod idempotency;
 pub mod json;
+mod objects;
 pub mod observe;
 pub mod page;
 pub mod query;

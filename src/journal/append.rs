@@ -22,7 +22,8 @@ const SLOTS: u128 = 16;
 /// Stores `entries` and counts them; returns the ids that were new. An entry whose (`source`,
 /// `message_id`) is stored already, or stands earlier in `entries`, changes nothing.
 pub fn append(tx: &mut Tx, entries: &[Entry]) -> Result<HashSet<Uuid>> {
-    partitions::require(tx.pg, entries.iter().map(|entry| day(entry.id)))?;
+    let known_months = tx.known_months;
+    partitions::require(tx.pg, known_months, entries.iter().map(|entry| day(entry.id)))?;
     let slot = i16::try_from(tx.new_id().as_u128() % SLOTS).expect("BUG: less than 16");
     let statement = Append::new(tx.workspace, tx.now, slot, entries);
     Ok(statement.load::<Uuid>(tx.pg)?.into_iter().collect())

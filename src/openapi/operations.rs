@@ -99,7 +99,8 @@ impl Kind {
 
     /// The statuses it can answer besides success.
     fn failures(&self) -> Vec<u16> {
-        let asks = self.has_parameters || self.has_body || self.is_repeatable();
+        let asks =
+            self.has_parameters || self.has_body || self.is_dryable() || self.is_conditional_read();
         let kinds: [(bool, &[u16]); 8] = [
             (true, &[400, 429, 500, 503]),
             (!self.public, &[401, 403]),
@@ -185,7 +186,8 @@ fn describe(operation: &mut Value) {
 /// Names of the component schemas that carry a `version`.
 fn versioned_schemas(document: &Value) -> Vec<String> {
     let schemas = document["components"]["schemas"].as_object().into_iter().flatten();
-    let versioned = schemas.filter(|(_, schema)| schema["properties"]["version"].is_object());
+    let versioned =
+        schemas.filter(|(_, schema)| schema["properties"]["version"]["type"] == "integer");
     versioned.map(|(name, _)| name.clone()).collect()
 }
 

@@ -70,6 +70,7 @@ fn a_predicate_of_the_wrong_shape_is_refused() {
             "#/where/did/at_least",
         ),
         (json!("score = 1"), "invalid_type", "#/where"),
+        (json!([]), "invalid_type", "#/where"),
         (field("first_name", "eq", "\u{0}"), "nul_character", "#/where/value"),
     ];
     for (predicate, code, pointer) in cases {

@@ -41,7 +41,7 @@ fn a_write_that_waits_for_a_lock_too_long_is_given_up() {
     let refused = client.patch(&path, json!({ "first_name": "Eva" })).expect(503);
     assert_eq!(refused.code(), "timeout");
     assert_eq!(refused.headers["retry-after"], "1");
-    assert!(started.elapsed() < Duration::from_secs(4), "{:?}", started.elapsed());
+    assert!(started.elapsed() < Duration::from_millis(4800), "{:?}", started.elapsed());
     client.get(&path).expect(200);
     drop(holder);
     assert_eq!(app.checksums(), before);
@@ -57,7 +57,7 @@ fn a_statement_that_takes_too_long_is_given_up_and_its_connection_used_again() {
         app.state.db.system(|pg| pg.batch_execute("select pg_sleep(30)").map_err(Error::from));
     let Err(Error::Unavailable { code, connection_lost, .. }) = slow else { panic!("{slow:?}") };
     assert_eq!((code, connection_lost), (Code::TIMEOUT, false));
-    assert!(started.elapsed() < Duration::from_millis(5500), "{:?}", started.elapsed());
+    assert!(started.elapsed() < Duration::from_millis(6500), "{:?}", started.elapsed());
     let client = app.workspace(&["*"]);
     (0..4).for_each(|_| drop(client.get(PATH).expect(200)));
 }

@@ -54,7 +54,8 @@ fn client(embedded: &Embedded) -> Client {
 /// A15
 #[test]
 fn a_service_survives_the_restart_of_its_database() {
-    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("restarted");
+    let folder = format!("restarted-{}", std::process::id());
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(folder);
     let embedded = start(&folder);
     let client = client(&embedded);
     client.post("/v1/customers", json!({ "first_name": "Ada" })).expect(201);
@@ -73,4 +74,5 @@ fn a_service_survives_the_restart_of_its_database() {
     assert_eq!(list.json["data"][0]["first_name"], "Ada");
     client.post("/v1/customers", json!({ "first_name": "Eva" })).expect(201);
     drop(embedded);
+    std::fs::remove_dir_all(&folder).expect("nothing is left");
 }

@@ -1,7 +1,5 @@
 //! What the document says about texts is what happens: too long is refused, and so is NUL.
 
-use std::collections::BTreeSet;
-
 use serde_json::{Value, json};
 
 use super::calls::{Faults, Operation, plain, secured};
@@ -86,43 +84,6 @@ fn a_text_shorter_than_the_document_allows_is_refused_at_its_place() {
         let least = property.schema["minLength"].as_u64().unwrap_or_default();
         if least > 0 { vec![String::new()] } else { vec![] }
     });
-}
-
-/// How deep texts are looked for.
-const LEVELS: usize = 5;
-
-/// The places of all texts without a limit, through nested objects and lists.
-fn unlimited(schema: &'static Value, at: &str, levels: usize, found: &mut BTreeSet<String>) {
-    let limits = ["maxLength", "enum", "format", "pattern", "x-extensible-enum"];
-    if levels == 0 {
-        return;
-    }
-    if is_text(schema) && limits.iter().all(|limit| schema[*limit].is_null()) {
-        found.insert(at.to_owned());
-    }
-    if schema["items"].is_object() {
-        unlimited(plain(&schema["items"]), &format!("{at}[]"), levels - 1, found);
-    }
-    for (name, property) in schema["properties"].as_object().into_iter().flatten() {
-        unlimited(plain(property), &format!("{at}.{name}"), levels - 1, found);
-    }
-}
-
-/// The reverse of the above: a text without a limit in the document is one that the database
-/// alone would limit. Cursors are as long as they are, and checked as a whole.
-#[test]
-fn every_text_of_a_body_has_a_limit_in_the_document() {
-    let mut found = BTreeSet::new();
-    for operation in secured() {
-        let Some(body) = operation.json_body() else { continue };
-        let name = operation.value["requestBody"]["content"][body.media_type]["schema"]["$ref"]
-            .as_str()
-            .and_then(|target| target.rsplit('/').next());
-        unlimited(body.schema, name.unwrap_or("?"), LEVELS, &mut found);
-    }
-    found.retain(|place| !place.ends_with(".cursor"));
-    let found: Vec<String> = found.into_iter().collect();
-    assert!(found.is_empty(), "{} texts without a limit:\n{}", found.len(), found.join("\n"));
 }
 
 const NUL: (u16, &str) = (422, "nul_character");

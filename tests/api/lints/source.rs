@@ -28,11 +28,25 @@ impl Source {
 /// Whether a text is a statement, or a part of one: it has two of these words in small letters.
 fn is_sql(text: &str) -> bool {
     let words = [
-        "select ", "insert into ", "update ", "delete from ", " from ", " where ", "create ",
-        "alter ", "grant ", "revoke ", " on ", " set ", "do $$", "returning ", " values ",
+        "select ",
+        "insert into ",
+        "update ",
+        "delete from ",
+        " from ",
+        " where ",
+        "create ",
+        "alter ",
+        "grant ",
+        "revoke ",
+        " on ",
+        " set ",
+        "do $$",
+        "returning ",
+        " values ",
     ];
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    let begins = ["select ", "insert into ", "delete from ", "with ", "grant ", "do $$", "set local "];
+    let begins =
+        ["select ", "insert into ", "delete from ", "with ", "grant ", "do $$", "set local "];
     let is_whole = begins.iter().any(|verb| text.starts_with(verb)) && text.contains(' ');
     is_whole || words.iter().filter(|word| text.contains(**word)).count() > 2
 }

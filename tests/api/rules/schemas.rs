@@ -61,7 +61,9 @@ pub fn r5(document: &Value) -> Vec<String> {
     for operation in operations(document) {
         let asks = body_name(&operation.value["requestBody"]);
         let patches = asks.is_some_and(|name| name.ends_with("Patch"));
-        if asks.is_some() && patches != (operation.method == "patch") {
+        // An upsert by an outside key takes what a patch takes: absent fields are left alone.
+        let is_upsert = operation.method == "put" && operation.path.ends_with("{external_id}");
+        if asks.is_some() && !is_upsert && patches != (operation.method == "patch") {
             found.push(format!("{}: a `…Patch` is what PATCH takes", operation.place()));
         }
         let answers = operation.answer_name().unwrap_or_default();
