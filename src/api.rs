@@ -12,6 +12,7 @@ use utoipa_actix_web::scope::scope;
 use utoipa_actix_web::service_config::ServiceConfig;
 use utoipa_swagger_ui::{Config, SwaggerUi, Url};
 
+use crate::auth;
 use crate::http::boundary;
 use crate::openapi::Routes;
 
@@ -66,7 +67,11 @@ where
     let spec = spec();
     let docs = SwaggerUi::new("/docs/{_:.*}")
         .config(Config::new([Url::new("ecrm", "/openapi.json")]).persist_authorization(true));
-    let v1 = scope("/v1").wrap(from_fn(boundary::known_parameters)).configure(resources);
+    // The last layer is the outermost: no credential, no word about anything else.
+    let v1 = scope("/v1")
+        .wrap(from_fn(boundary::known_parameters))
+        .wrap(from_fn(auth::identify))
+        .configure(resources);
     app.into_utoipa_app()
         .configure(crate::platform::routes)
         .service(v1)

@@ -36,10 +36,13 @@ pub fn routes(api: &mut ServiceConfig) {
 
 /// Get a customer's profile
 ///
-/// All in one answer, with a fixed number of statements.
-#[utoipa::path(tag = "customers", security(("bearer" = ["customers:read"])), responses((status = 200, body = CustomerProfile)))]
+/// All in one answer, with a fixed number of statements. It shows memberships and touchpoints, so
+/// the key must be allowed to read those as well.
+#[utoipa::path(tag = "customers", security(("bearer" = ["customers:read", "organizations:read", "touchpoints:read"])), responses((status = 200, body = CustomerProfile)))]
 #[get("/customers/{id}/profile")]
 async fn get_customer_profile(caller: Caller, id: Path<Uuid>) -> Result<Reply> {
+    caller.must(Scope::OrganizationsRead)?;
+    caller.must(Scope::TouchpointsRead)?;
     let grant = caller.must(Scope::CustomersRead)?;
     grant
         .list(move |conn| {

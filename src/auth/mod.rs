@@ -11,14 +11,16 @@ pub mod refresh;
 pub mod scope;
 pub mod token;
 
+use std::future::{Ready, ready};
 use std::sync::Arc;
 use std::time::Instant;
 
-use actix_web::dev::Payload;
+use actix_web::body::{EitherBody, MessageBody};
+use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::http::header;
+use actix_web::middleware::Next;
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use chrono::{DateTime, Utc};
-use futures_util::future::LocalBoxFuture;
 use uuid::Uuid;
 
 use crate::app::App;
@@ -69,25 +71,46 @@ pub struct Grant {
 
 impl FromRequest for Caller {
     type Error = Error;
-    type Future = LocalBoxFuture<'static, Result<Self>>;
+    type Future = Ready<Result<Self>>;
 
     fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let req = req.clone();
-        Box::pin(async move {
-            let app = App::of(&req);
-            let ip = client_ip(&req, app.config.trusted_proxies);
-            app.limits.charge(&req, Bucket::Ip(ip), 1)?;
-            let token = bearer(&req).ok_or_else(Error::unauthorized)?;
-            let identity = app.credentials.identify(&app, token).await?;
-            req.extensions_mut().insert(AllowedOrigins(identity.origins.clone()));
-            req.extensions_mut().insert(LogFields {
-                workspace_id: Some(identity.workspace.uuid()),
-                credential_id: Some(identity.credential_id),
-            });
-            app.limits.charge(&req, Bucket::Key(identity.credential_id), 1)?;
-            Ok(Self { identity, req })
-        })
+        let identity = req.extensions().get::<Arc<Identity>>().cloned();
+        let caller = identity.map(|identity| Self { identity, req: req.clone() });
+        ready(caller.ok_or_else(Error::unauthorized))
     }
+}
+
+/// Middleware of `/v1`: checks the credential before anything else of the request is looked at, for
+/// every operation that the document does not call public.
+pub async fn identify<B: MessageBody + 'static>(
+    req: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<EitherBody<B>>, actix_web::Error> {
+    let routes = &crate::api::spec().routes;
+    let pattern = req.match_pattern();
+    let is_secured = pattern.is_some_and(|it| routes.is_secured(req.method().as_str(), &it));
+    if is_secured && let Err(error) = authenticate(req.request()).await {
+        return Ok(req.error_response(error).map_into_right_body());
+    }
+    Ok(next.call(req).await?.map_into_left_body())
+}
+
+/// Leaves the identity of a request's credential for [`Caller`], the log and the CORS layer.
+async fn authenticate(req: &HttpRequest) -> Result<()> {
+    let app = App::of(req);
+    let ip = client_ip(req, app.config.trusted_proxies);
+    app.limits.charge(req, Bucket::Ip(ip), 1)?;
+    let token = bearer(req).ok_or_else(Error::unauthorized)?;
+    let identity = app.credentials.identify(&app, token).await?;
+    let mut extensions = req.extensions_mut();
+    extensions.insert(AllowedOrigins(identity.origins.clone()));
+    extensions.insert(LogFields {
+        workspace_id: Some(identity.workspace.uuid()),
+        credential_id: Some(identity.credential_id),
+    });
+    extensions.insert(identity.clone());
+    drop(extensions);
+    app.limits.charge(req, Bucket::Key(identity.credential_id), 1)
 }
 
 /// The credential of a request, as RFC 6750 sends it.

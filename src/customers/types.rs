@@ -131,12 +131,12 @@ pub struct Acquisition {
 pub struct Preferences {
     /// Preferred channel types, best first.
     #[serde(default)]
-    #[validate(length(max = 20))]
+    #[validate(length(max = 20), custom(function = "valid::tags"))]
     #[schema(example = json!(["email"]))]
     pub channels: Vec<String>,
     /// Topics of interest.
     #[serde(default)]
-    #[validate(length(max = 100))]
+    #[validate(length(max = 100), custom(function = "valid::tags"))]
     #[schema(example = json!(["climbing"]))]
     pub topics: Vec<String>,
     /// Language of messages, BCP 47.

@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::walk::METHODS;
 
@@ -13,6 +13,8 @@ pub struct Routes {
     root: Segment,
     /// Path pattern, then method in upper case, to the names of its query parameters.
     query_parameters: HashMap<String, HashMap<String, HashSet<String>>>,
+    /// Path pattern to the methods, in upper case, that need a workspace's credential.
+    secured: HashMap<String, HashSet<String>>,
 }
 
 /// One step of a path: the literal steps that may follow it, and the parameter that may.
@@ -33,6 +35,14 @@ impl Routes {
             let methods = METHODS
                 .iter()
                 .filter(|method| item[**method].is_object() && item[**method]["x-public"] != true);
+            let needs_credential = |method: &&&str| {
+                let operation = &item[**method];
+                let scopes = operation["x-required-scopes"].as_array();
+                scopes.is_some_and(|scopes| !scopes.contains(&json!("operator")))
+            };
+            let secured =
+                METHODS.iter().filter(needs_credential).map(|method| method.to_uppercase());
+            routes.secured.insert(path.clone(), secured.collect());
             let shared = &document["components"]["parameters"];
             let parameters =
                 methods.map(|method| (method.to_uppercase(), names(&item[*method], shared)));
@@ -46,6 +56,11 @@ impl Routes {
     pub fn methods(&self, path: &str) -> Option<&str> {
         let segments: Vec<&str> = split(path).collect();
         self.root.find(&segments)?.allow.as_deref()
+    }
+
+    /// Whether an operation needs a workspace's credential; the operator's token is another matter.
+    pub fn is_secured(&self, method: &str, pattern: &str) -> bool {
+        self.secured.get(pattern).is_some_and(|methods| methods.contains(method))
     }
 
     /// The query parameters of an operation, by the pattern of its path (`/v1/customers/{id}`);

@@ -92,6 +92,22 @@ fn no_operation_answers_without_a_valid_credential() {
     assert_eq!(app.checksums(), before);
 }
 
+/// Not even a fault in the request is told to somebody who is nobody.
+#[test]
+fn a_wrong_credential_is_refused_before_anything_else_is_looked_at() {
+    let client = crate::harness::workspace();
+    let mut faults = Faults::default();
+    for (round, operation) in secured().iter().enumerate() {
+        let call = operation.call(|_| uuid::Uuid::now_v7().to_string());
+        let stranger = client.with_token(&format!("ecrm_sk_guess{round}"));
+        let asked = operation.parameters("query").iter().any(|p| p["name"] == "limit");
+        let call = if asked { call.asking("limit=nonsense") } else { call };
+        let call = if call.body.is_some() { call.saying(&json!({ "nonsense": 1 })) } else { call };
+        refused(&operation.place(), &call.send(&stranger), &mut faults);
+    }
+    faults.none();
+}
+
 /// Everything that looks like a credential and is none.
 fn wrong_credentials(app: &App, client: &Client) -> Vec<String> {
     let key = client.token.clone().expect("a key");

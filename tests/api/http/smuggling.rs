@@ -92,8 +92,12 @@ fn a_broken_chunk_ends_the_connection() {
     );
     for chunk in ["x\r\n{}\r\n", "-1\r\n{}\r\n", "ffffffffffffffffff\r\n{}\r\n", "2\r\n{}x\r\n"] {
         let answer = exchange(&client, format!("{head}{chunk}0\r\n\r\n{HIDDEN}"));
-        assert_eq!((answer.status, answer.answers), (400, 1), "{chunk:?}: {}", answer.head);
+        // Refused, or cut off without a word where the fault was seen first.
+        let seen = (answer.status, answer.answers);
+        assert!(seen == (400, 1) || seen == (0, 0), "{chunk:?}: {}", answer.head);
     }
+    let list = client.get("/v1/customers?include_total=true").expect(200);
+    assert_eq!(list.json["total"], 0);
 }
 
 /// The host of a request line or header never gets into an answer.

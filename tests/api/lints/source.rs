@@ -45,9 +45,21 @@ fn is_sql(text: &str) -> bool {
         " values ",
     ];
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    let begins =
-        ["select ", "insert into ", "delete from ", "with ", "grant ", "do $$", "set local "];
-    let is_whole = begins.iter().any(|verb| text.starts_with(verb)) && text.contains(' ');
+    let begins = [
+        "select ",
+        "insert into ",
+        "delete from ",
+        "with ",
+        "grant ",
+        "revoke ",
+        "do $$",
+        "set local ",
+        "create ",
+        "alter ",
+        "drop ",
+        "truncate ",
+    ];
+    let is_whole = begins.iter().any(|verb| text.starts_with(verb));
     is_whole || words.iter().filter(|word| text.contains(**word)).count() > 2
 }
 
