@@ -9,13 +9,13 @@ use validator::Validate;
 
 use super::identities::{self, Mark, MarkKey};
 use super::types::{CustomerFields, CustomerStatus, LifecycleStage, NewCustomer};
+use super::update::search_text;
 use crate::attributes::{AttributeResource, Definitions};
 use crate::db::Tx;
 use crate::error::{Error, OnConstraint, Result};
 use crate::http::json::field_errors;
 use crate::journal::{Direction, Entry, OWN_SOURCE, actor, append};
 use crate::schema::customers;
-use crate::values::text::search_key;
 
 /// A new customer whose fields are all checked.
 struct Ready<'a> {
@@ -148,15 +148,9 @@ fn primary(marks: &[Mark], kind: identities::IdentityType) -> Option<&str> {
 }
 
 fn new_search_key(new: &NewCustomer, definitions: &Definitions) -> String {
-    let mut parts: Vec<&str> =
-        [&new.first_name, &new.last_name, &new.display_name, &new.email, &new.phone]
-            .into_iter()
-            .filter_map(|part| part.as_deref())
-            .collect();
-    parts.extend(new.external_ids.iter().map(|reference| reference.id.as_str()));
-    let searchable = definitions.search_text(&new.attributes);
-    parts.push(&searchable);
-    search_key(parts.join(" ").trim_end())
+    let NewCustomer { first_name, last_name, display_name, email, phone, .. } = new;
+    let texts = [first_name, last_name, display_name, email, phone];
+    search_text(texts, &new.external_ids, &definitions.search_text(&new.attributes))
 }
 
 fn announce(tx: &mut Tx, made: &HashMap<Uuid, CustomerFields>) -> Result<()> {

@@ -68,40 +68,35 @@ pub struct Referenced {
 }
 
 impl CustomerReference {
+    /// The identities beside email, phone and outside id.
+    fn others(&self) -> Vec<NewIdentity> {
+        let named = [
+            (IdentityType::UserId, &self.user_id),
+            (IdentityType::AnonymousId, &self.anonymous_id),
+        ];
+        let named = named.into_iter().filter_map(|(kind, value)| {
+            let value = value.clone()?;
+            Some(NewIdentity { r#type: kind, source: None, value, is_verified: false })
+        });
+        self.identities.iter().cloned().chain(named).collect()
+    }
+
+    fn external_ids(&self) -> Vec<ExternalId> {
+        self.external_id.iter().cloned().collect()
+    }
+
     fn marks(&self) -> Result<Vec<Mark>> {
-        let mut others = self.identities.clone();
-        for (kind, value) in
-            [(IdentityType::UserId, &self.user_id), (IdentityType::AnonymousId, &self.anonymous_id)]
-        {
-            if let Some(value) = value.clone() {
-                others.push(NewIdentity { r#type: kind, source: None, value, is_verified: false });
-            }
-        }
-        let external: Vec<ExternalId> = self.external_id.iter().cloned().collect();
-        let marks =
-            identities::marks(self.email.as_deref(), self.phone.as_deref(), &external, &others);
+        let (email, phone) = (self.email.as_deref(), self.phone.as_deref());
+        let marks = identities::marks(email, phone, &self.external_ids(), &self.others());
         marks.map_err(|error| error.under("#/customer"))
     }
 
     fn new_customer(&self) -> NewCustomer {
-        let mut identities = self.identities.clone();
-        for (kind, value) in
-            [(IdentityType::UserId, &self.user_id), (IdentityType::AnonymousId, &self.anonymous_id)]
-        {
-            if let Some(value) = value.clone() {
-                identities.push(NewIdentity {
-                    r#type: kind,
-                    source: None,
-                    value,
-                    is_verified: false,
-                });
-            }
-        }
         NewCustomer {
-            external_ids: Jsonb(self.external_id.iter().cloned().collect()),
+            external_ids: Jsonb(self.external_ids()),
             email: self.email.clone(),
             phone: self.phone.clone(),
-            identities,
+            identities: self.others(),
             ..NewCustomer::default()
         }
     }

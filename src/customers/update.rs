@@ -4,12 +4,12 @@ use diesel::prelude::*;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use super::identities::{self, IdentityType, Mark};
+use super::identities::{self, Identity, IdentityType, Mark};
 use super::types::{Customer, CustomerFields, CustomerPatch};
 use super::{customer_change, of};
 use crate::attributes::{self, AttributeResource, Attributes, Definitions};
+use crate::db::Tx;
 use crate::db::json::Jsonb;
-use crate::db::{Conn, Tx};
 use crate::error::{Error, Result};
 use crate::external_ids::ExternalId;
 use crate::http::IfMatch;
@@ -103,7 +103,7 @@ impl CustomerPatch {
         definitions: &Definitions,
     ) -> Result<CustomerFields> {
         use customers as c;
-        let primaries = Primaries::load(tx, id)?;
+        let primaries = Primaries::of(&identities::of_customer(tx, id)?);
         let stored: CustomerFields = diesel::update(of(tx.workspace).filter(c::id.eq(id)))
             .set((
                 self,
@@ -136,21 +136,16 @@ pub(super) fn to_json(fields: &CustomerFields) -> Result<Value> {
     serde_json::to_value(fields).map_err(|error| Error::internal(error.to_string()))
 }
 
-fn fields_search_key(
-    fields: &CustomerFields,
-    attributes: &Attributes,
-    definitions: &Definitions,
-) -> Result<String> {
-    let references: Vec<ExternalId> = fields.external_ids.parse()?;
-    let mut parts: Vec<&str> =
-        [&fields.first_name, &fields.last_name, &fields.display_name, &fields.email, &fields.phone]
-            .into_iter()
-            .filter_map(|part| part.as_deref())
-            .collect();
+/// What `q=` searches of a customer: names, addresses, outside ids and searchable attributes.
+pub(super) fn search_text(
+    texts: [&Option<String>; 5],
+    references: &[ExternalId],
+    attributes: &str,
+) -> String {
+    let mut parts: Vec<&str> = texts.into_iter().filter_map(|text| text.as_deref()).collect();
     parts.extend(references.iter().map(|reference| reference.id.as_str()));
-    let searchable = definitions.search_text(attributes);
-    parts.push(&searchable);
-    Ok(search_key(parts.join(" ").trim_end()))
+    parts.push(attributes);
+    search_key(parts.join(" ").trim_end())
 }
 
 fn replace_primary(tx: &mut Tx, id: Uuid, kind: IdentityType, value: Option<&str>) -> Result<()> {
@@ -184,15 +179,14 @@ struct Primaries {
 }
 
 impl Primaries {
-    fn load(conn: &mut Conn, id: Uuid) -> Result<Self> {
-        let all = identities::of_customer(conn, id)?;
+    fn of(identities: &[Identity]) -> Self {
         let find = |kind| {
-            let mut matching = all.iter().filter(|identity| identity.r#type == kind);
+            let mut matching = identities.iter().filter(|identity| identity.r#type == kind);
             matching
                 .find(|identity| identity.is_primary)
                 .map(|identity| identity.value_norm.clone())
         };
-        Ok(Self { email: find(IdentityType::Email), phone: find(IdentityType::Phone) })
+        Self { email: find(IdentityType::Email), phone: find(IdentityType::Phone) }
     }
 }
 
@@ -200,7 +194,7 @@ impl Primaries {
 pub fn mirror(tx: &mut Tx, id: Uuid) -> Result<()> {
     use customers as c;
     let all = identities::of_customer(tx, id)?;
-    let primaries = Primaries::load(tx, id)?;
+    let primaries = Primaries::of(&all);
     let definitions = Definitions::load(tx, AttributeResource::Customer)?;
     let references: Vec<ExternalId> = all
         .into_iter()
@@ -230,9 +224,16 @@ fn index(
     attributes: &Attributes,
     definitions: &Definitions,
 ) -> Result<()> {
-    let text = fields_search_key(stored, attributes, definitions)?;
-    diesel::update(of(tx.workspace).filter(customers::id.eq(stored.id)))
-        .set(customers::search_key.eq(text))
-        .execute(tx.pg)?;
+    let CustomerFields { first_name, last_name, display_name, email, phone, .. } = stored;
+    let references: Vec<ExternalId> = stored.external_ids.parse()?;
+    let text = search_text(
+        [first_name, last_name, display_name, email, phone],
+        &references,
+        &definitions.search_text(attributes),
+    );
+    let outdated = of(tx.workspace)
+        .filter(customers::id.eq(stored.id))
+        .filter(customers::search_key.ne(text.clone()));
+    diesel::update(outdated).set(customers::search_key.eq(text)).execute(tx.pg)?;
     Ok(())
 }

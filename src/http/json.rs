@@ -24,9 +24,6 @@ const PARSE_INLINE_BYTES: usize = 64 * 1024;
 #[derive(Debug, Clone)]
 pub struct Json<T>(pub T);
 
-/// A JSON Merge Patch (RFC 7396); the same parsing, named so that signatures read well.
-pub type Patch<T> = Json<T>;
-
 impl<T> Deref for Json<T> {
     type Target = T;
 

@@ -23,7 +23,7 @@ pub mod unread;
 pub use actix_web::web::Path;
 pub use batch::{Batch, BatchOptions, BatchResult};
 pub use conditional::{IfMatch, IfNoneMatch};
-pub use json::{Json, Patch};
+pub use json::Json;
 pub use page::{List, Page};
 pub use query::{AnyOf, Query};
 pub use reply::{Created, Found, NoContent, Reply, Upserted, Versioned};
