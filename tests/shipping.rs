@@ -283,7 +283,7 @@ fn the_quick_start_is_one_command_and_five_calls() {
 #[test]
 fn scripts_can_be_run() {
     use std::os::unix::fs::PermissionsExt;
-    for path in [".ci/run", ".ci/quickstart", "examples/load.sh"] {
+    for path in [".ci/run", ".ci/quickstart", ".ci/supply-chain", ".ci/sbom", "examples/load.sh"] {
         let mode = fs::metadata(root().join(path)).expect("a script").permissions().mode();
         assert_eq!(mode & 0o111, 0o111, "{path} is not executable");
         assert!(read(path).starts_with("#!/usr/bin/env "), "{path} has no interpreter");
@@ -355,6 +355,35 @@ fn version_and_licence_agree() {
     for path in ["LICENSE-APACHE", "LICENSE-MIT"] {
         assert!(read(path).contains("the ecrm authors"), "{path}");
         assert!(read("README.md").contains(path), "README.md links to {path}");
+    }
+}
+
+/// The lines below a heading of a TOML file, up to the next.
+fn section<'a>(toml: &'a str, heading: &str) -> Vec<&'a str> {
+    let (_, rest) = toml.split_once(&format!("\n[{heading}]\n")).expect(heading);
+    rest.split("\n[").next().unwrap_or_default().lines().collect()
+}
+
+#[test]
+fn unsafe_code_stays_forbidden_and_overflow_is_noticed_in_release() {
+    let cargo = read("Cargo.toml");
+    assert!(section(&cargo, "lints.rust").contains(&"unsafe_code = \"forbid\""));
+    let release = section(&cargo, "profile.release");
+    assert!(release.contains(&"overflow-checks = true"), "{release:?}");
+    // A request that panics is answered 500; with `abort` it would end the process.
+    assert!(!release.iter().any(|line| line.starts_with("panic")), "{release:?}");
+}
+
+#[test]
+fn the_dependency_policy_names_one_crypto_library_and_no_foreign_source() {
+    let policy = read("deny.toml");
+    for banned in ["ring", "rsa", "openssl", "native-tls", "serde_yml", "h2:<0.4", "diesel:<2.3.10"]
+    {
+        assert!(policy.contains(&format!("{{ crate = \"{banned}\"")), "deny.toml allows {banned}");
+    }
+    let sources = section(&policy, "sources");
+    for rule in ["unknown-registry = \"deny\"", "unknown-git = \"deny\""] {
+        assert!(sources.contains(&rule), "{sources:?}");
     }
 }
 
