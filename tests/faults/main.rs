@@ -1,0 +1,32 @@
+//! Faults: the real binary over a real Postgres, while network, database, disk and callers fail.
+//!
+//! `cargo test --test faults` takes a few minutes, one test after the other, because most of them
+//! measure times. `FAULTS=long` goes further: a database that is away for 20 seconds, 25 restarts of
+//! each kind, 40 kills and 100,000 acknowledgements. `FAULTS_SEED` repeats a kill test.
+
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
+mod backends;
+mod capacity;
+mod client;
+mod cuts;
+mod deadlocks;
+mod disk;
+mod golden;
+mod kill;
+mod migrations;
+mod network;
+mod pool;
+mod postgres;
+mod promise;
+mod proxy;
+mod restarts;
+mod service;
+mod shutdown;
+mod sockets;
+mod stage;
+
+/// Whether the long versions were asked for.
+fn is_long() -> bool {
+    std::env::var("FAULTS").is_ok_and(|value| value == "long")
+}
