@@ -6,11 +6,15 @@ use ecrm::auth::Scope;
 use serde_json::json;
 use uuid::Uuid;
 
-use super::calls::{Call, Faults, Operation, operations, secured};
+use super::calls::{Call, Coverage, Faults, Operation, operations, secured};
 use super::fixtures::{Fixtures, quiet_keys, seed};
 use crate::harness::{Answer, App, Client, OPERATOR_TOKEN};
 
 const PUBLIC: &str = include_str!("../golden/public_operations.txt");
+
+/// Operations that no workspace's key needs a scope for: one tells what the key may, one is the
+/// operator's.
+const WITHOUT_SCOPE: &str = "GET /v1/auth/whoami\nPOST /v1/workspaces";
 
 /// Operations that hand out power besides: they refuse what the caller does not have.
 const NEEDS_POWER: [&str; 8] = [
@@ -79,8 +83,9 @@ fn no_operation_answers_without_a_valid_credential() {
     let credentials = wrong_credentials(&app, &client);
     quiet_keys(&app);
     let (before, mut faults) = (app.checksums(), Faults::default());
-    let anonymous = Client { token: None, ..client };
+    let (anonymous, mut coverage) = (Client { token: None, ..client }, Coverage::default());
     for operation in secured() {
+        coverage.saw(&operation);
         let call = own(&operation, &fixtures);
         refused(&operation.place(), &call.send(&anonymous), &mut faults);
         for credential in &credentials {
@@ -89,6 +94,7 @@ fn no_operation_answers_without_a_valid_credential() {
         }
     }
     faults.none();
+    coverage.leaves_out(PUBLIC);
     assert_eq!(app.checksums(), before);
 }
 
@@ -147,8 +153,10 @@ fn every_operation_refuses_a_key_with_every_scope_but_its_own() {
     let keys = Keys::without_one(&app, &client);
     quiet_keys(&app);
     let (before, mut faults) = (app.checksums(), Faults::default());
+    let mut coverage = Coverage::default();
     for operation in secured().iter().filter(|operation| !operation.is_operators()) {
         for scope in operation.scopes() {
+            coverage.saw(operation);
             let answer = own(operation, &fixtures).send(&keys.of(scope));
             let place = format!("{} without {scope}: {}", operation.place(), answer.text);
             faults.expect(&place, (answer.status, answer.code()), (403, "insufficient_scope"));
@@ -158,6 +166,7 @@ fn every_operation_refuses_a_key_with_every_scope_but_its_own() {
         }
     }
     faults.none();
+    coverage.leaves_out(&format!("{PUBLIC}{WITHOUT_SCOPE}"));
     assert_eq!(app.checksums(), before);
 }
 

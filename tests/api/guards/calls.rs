@@ -1,5 +1,7 @@
 //! A call of every operation, filled with the examples of the document.
 
+use std::collections::BTreeSet;
+
 use ecrm::api::spec;
 use serde_json::Value;
 
@@ -51,6 +53,30 @@ impl Faults {
     pub fn none(self) {
         let faults = self.0;
         assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
+    }
+}
+
+/// The operations that a test has tried.
+#[derive(Default)]
+pub struct Coverage(BTreeSet<String>);
+
+impl Coverage {
+    pub fn saw(&mut self, operation: &Operation) {
+        self.0.insert(operation.place());
+    }
+
+    /// Fails unless the operations of the document that were not tried are the listed ones, one a
+    /// line.
+    #[track_caller]
+    pub fn leaves_out(self, listed: &str) {
+        let listed = listed.lines().filter(|line| !line.starts_with('#')).map(String::from);
+        let paths = spec().document["paths"].as_object().expect("paths").iter();
+        let described = paths.flat_map(|(path, item)| {
+            let methods = item.as_object().expect("a path item").keys();
+            methods.map(move |method| format!("{} {path}", method.to_uppercase()))
+        });
+        let left_out = described.filter(|place| !self.0.contains(place)).collect::<BTreeSet<_>>();
+        assert_eq!(left_out, listed.collect(), "tried are {} operations", self.0.len());
     }
 }
 

@@ -68,6 +68,10 @@ impl Fixtures {
         known.unwrap_or_else(|| panic!("guards/fixtures.rs makes no `{resource}`")).clone()
     }
 
+    pub fn add(&mut self, resource: &'static str, id: String) {
+        self.0.insert(resource, id);
+    }
+
     pub fn ids(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(resource, id)| (*resource, id.as_str()))
     }

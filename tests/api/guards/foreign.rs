@@ -1,86 +1,11 @@
-//! What belongs to another workspace is answered exactly like what never was, and stays as it is.
+//! What one workspace made for itself is of no use to another: lists, outside ids, cursors, keys.
 
+use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::calls::{Call, Faults, Operation, secured};
-use super::fixtures::{Fixtures, quiet_keys, seed, seed_data};
+use super::calls::{Call, Faults, Operation, escape, secured};
+use super::fixtures::{Fixtures, quiet_keys, seed};
 use crate::harness::{Answer, App, Client};
-
-/// Resources that belong to the live workspace and are the same for test credentials.
-const SHARED_WITH_TEST_MODE: [&str; 3] = ["users", "api_keys", "trusted_issuers"];
-
-/// An answer without what names the single request.
-fn essence(answer: &Answer) -> (u16, String, Vec<(String, String)>) {
-    let mut body = answer.json.clone();
-    if let Some(problem) = body.as_object_mut() {
-        problem.remove("request_id");
-        problem.remove("instance");
-    }
-    let varying = ["x-request-id", "date", "connection", "ratelimit", "content-length"];
-    let headers = answer.headers.iter().filter(|(name, _)| !varying.contains(&name.as_str()));
-    let mut headers: Vec<_> = headers.map(|(n, v)| (n.clone(), v.clone())).collect();
-    headers.sort();
-    (answer.status, body.to_string(), headers)
-}
-
-/// Calls with every choice of the ids in the path replaced, the others being the caller's own.
-fn calls(operation: &Operation, own: &Fixtures, other: &dyn Fn(&str) -> String) -> Vec<Call> {
-    let ids = operation.ids();
-    let choices = 1_u32..1 << ids.len();
-    choices
-        .map(|choice| {
-            operation.call(|parameter| {
-                let position = ids.iter().position(|id| *id == parameter).expect("an id");
-                let resource = operation.resource(parameter);
-                if choice & (1 << position) != 0 { other(&resource) } else { own.id(&resource) }
-            })
-        })
-        .collect()
-}
-
-/// Sends the same requests with absent and with foreign ids; returns how many.
-fn compare(app: &App, caller: &Client, own: &Fixtures, foreign: &Fixtures, skip: &[&str]) -> usize {
-    let (mut sent, mut faults) = (0, Faults::default());
-    let before = app.checksums();
-    for operation in secured() {
-        if operation.ids().iter().any(|id| skip.contains(&operation.resource(id).as_str())) {
-            continue;
-        }
-        let absent = calls(&operation, own, &|_| Uuid::now_v7().to_string());
-        let theirs = calls(&operation, own, &|resource| foreign.id(resource));
-        for (absent, theirs) in absent.iter().zip(&theirs) {
-            let (expected, actual) = (absent.send(caller), theirs.send(caller));
-            let place = format!("{} {}", theirs.method, theirs.path);
-            faults.expect(&format!("{place}: {}", actual.text), actual.status, 404);
-            faults.expect(&place, essence(&actual), essence(&expected));
-            sent += 2;
-        }
-        faults.expect(&operation.place(), app.checksums(), before.clone());
-    }
-    faults.none();
-    sent
-}
-
-#[test]
-fn an_id_of_another_workspace_is_answered_like_one_that_never_was() {
-    let app = App::alone(&[]);
-    let (caller, stranger) = (app.workspace(&["*"]), app.workspace(&["*"]));
-    let (own, foreign) = (seed(&caller), seed(&stranger));
-    quiet_keys(&app);
-    let sent = compare(&app, &caller, &own, &foreign, &[]);
-    assert!(sent > 60, "only {sent} requests were sent");
-}
-
-#[test]
-fn a_live_id_is_absent_for_test_credentials_and_the_other_way_round() {
-    let app = App::alone(&[]);
-    let live = app.workspace(&["*"]);
-    let test = live.with_token(&app.key(&live, &["*"], false));
-    let (of_live, of_test) = (seed(&live), seed_data(&test));
-    quiet_keys(&app);
-    compare(&app, &test, &of_test, &of_live, &SHARED_WITH_TEST_MODE);
-    compare(&app, &live, &of_live, &of_test, &SHARED_WITH_TEST_MODE);
-}
 
 #[test]
 fn no_list_shows_anything_of_another_workspace() {
@@ -105,35 +30,6 @@ fn no_list_shows_anything_of_another_workspace() {
     faults.none();
 }
 
-/// Filters take ids too: a foreign one must narrow a list like one that never was.
-#[test]
-fn a_filter_by_a_foreign_id_finds_what_a_filter_by_an_absent_one_finds() {
-    let app = App::alone(&[]);
-    let (caller, stranger) = (app.workspace(&["*"]), app.workspace(&["*"]));
-    let own = seed(&caller);
-    let foreign = seed(&stranger);
-    let (mut filters, mut faults) = (0, Faults::default());
-    for operation in secured() {
-        for parameter in operation.parameters("query") {
-            let schema = &parameter["schema"];
-            if schema["format"] != "uuid" && schema["items"]["format"] != "uuid" {
-                continue;
-            }
-            let name = super::calls::name(parameter);
-            let call = || operation.call(|id| own.id(&operation.resource(id)));
-            let ask = |id: &str| call().asking(&format!("{name}={id}")).send(&caller);
-            let expected = ask(&Uuid::now_v7().to_string());
-            for (_, id) in foreign.ids() {
-                let place = format!("{} {name}={id}", operation.place());
-                faults.expect(&place, essence(&ask(id)), essence(&expected));
-                filters += 1;
-            }
-        }
-    }
-    faults.none();
-    assert!(filters > 0);
-}
-
 #[test]
 fn a_foreign_external_id_is_free_to_use_and_leaves_its_owner_alone() {
     let app = App::alone(&[]);
@@ -152,4 +48,155 @@ fn a_foreign_external_id_is_free_to_use_and_leaves_its_owner_alone() {
         let still = stranger.get(&format!("{collection}/{}", theirs.id())).expect(200);
         assert_eq!(still.json["version"], theirs.json["version"], "{}", operation.place());
     }
+}
+
+/// Two of everything that a list can show, so that its first page is not its last.
+fn seed_pages(client: &Client) -> Fixtures {
+    let (one, two) = (seed(client), seed(client));
+    let id = |fixtures: &Fixtures, resource| fixtures.id(resource);
+    for (organization, customer) in [(&one, &two), (&two, &one)] {
+        let organization = id(organization, "organizations");
+        let path =
+            format!("/v1/organizations/{organization}/members/{}", id(customer, "customers"));
+        client.put(&path, json!({ "role": "guide" })).expect(200);
+    }
+    for (name, stage) in [("one", "customer"), ("two", "evangelist")] {
+        let touchpoint = json!({ "type": "page.viewed", "name": name,
+            "customer": { "id": id(&one, "customers") },
+            "organization": { "id": id(&one, "organizations") } });
+        client.post("/v1/touchpoints", touchpoint).expect(201);
+        let path = format!("/v1/customers/{}", id(&one, "customers"));
+        client.patch(&path, json!({ "lifecycle_stage": stage })).expect(200);
+    }
+    one
+}
+
+/// A request for a page of one row, after `cursor`; `None` for what has no pages.
+fn page(operation: &Operation, fixtures: &Fixtures, cursor: Option<&str>) -> Option<Call> {
+    let call = operation.call(|id| fixtures.id(&operation.resource(id)));
+    let in_body =
+        operation.body().is_some_and(|body| body.schema["properties"]["cursor"].is_object());
+    if in_body {
+        return Some(call.saying(&json!({ "limit": 1, "cursor": cursor })));
+    }
+    let mut parameters = operation.parameters("query").into_iter();
+    let has_pages = parameters.any(|parameter| parameter["name"] == "cursor");
+    let after = cursor.map(|cursor| format!("&cursor={cursor}")).unwrap_or_default();
+    has_pages.then(|| call.asking(&format!("limit=1{after}")))
+}
+
+#[test]
+fn a_cursor_of_another_workspace_opens_no_list() {
+    let app = App::alone(&[]);
+    let (caller, stranger) = (app.workspace(&["*"]), app.workspace(&["*"]));
+    let (own, foreign) = (seed_pages(&caller), seed_pages(&stranger));
+    let (mut lists, mut faults) = (0, Faults::default());
+    for operation in secured() {
+        let Some(first) = page(&operation, &foreign, None) else { continue };
+        let first = first.send(&stranger).expect(200);
+        let Some(cursor) = first.json["next_cursor"].as_str() else {
+            faults.add(format!("{} has one page: {}", operation.place(), first.text));
+            continue;
+        };
+        let after = |fixtures| page(&operation, fixtures, Some(cursor)).expect("pages");
+        after(&foreign).send(&stranger).expect(200);
+        let answer = after(&own).send(&caller);
+        let place = format!("{}: {}", operation.place(), answer.text);
+        faults.expect(&place, (answer.status, answer.code()), (400, "invalid_cursor"));
+        lists += 1;
+    }
+    faults.none();
+    assert!(lists >= 14, "only {lists} lists were asked");
+}
+
+/// Neither for the very same request nor for the same one of its own.
+#[test]
+fn the_stored_answer_of_a_foreign_key_is_replayed_to_nobody_else() {
+    let app = App::alone(&[]);
+    let (caller, stranger) = (app.workspace(&["*"]), app.workspace(&["*"]));
+    let (own, foreign) = (seed(&caller), seed(&stranger));
+    let (mut stored, mut faults) = (0, Faults::default());
+    for operation in secured() {
+        let mut headers = operation.parameters("header").into_iter();
+        if !headers.any(|header| header["name"] == "Idempotency-Key") {
+            continue;
+        }
+        let key = Uuid::new_v4().to_string();
+        let ask = |fixtures: &Fixtures, client: &Client| {
+            let call = operation.call(|id| fixtures.id(&operation.resource(id)));
+            call.send_with(client, &[("Idempotency-Key", &key)])
+        };
+        let first = ask(&foreign, &stranger);
+        let again = ask(&foreign, &stranger);
+        let place = format!("{}: {}", operation.place(), again.text);
+        faults.expect(&place, (is_replayed(&again), again.status), (true, first.status));
+        let has_ids = !operation.ids().is_empty();
+        for fixtures in [Some(&own), has_ids.then_some(&foreign)].into_iter().flatten() {
+            let answer = ask(fixtures, &caller);
+            faults.expect(&operation.place(), is_replayed(&answer), false);
+        }
+        stored += 1;
+    }
+    faults.none();
+    assert!(stored >= 27, "only {stored} answers were stored");
+}
+
+fn is_replayed(answer: &Answer) -> bool {
+    answer.headers.contains_key("idempotent-replayed")
+}
+
+/// Every mark a customer can be recognised by, of somebody with this name.
+fn marks(name: &str, phone: &str) -> Vec<Value> {
+    let plain = |kind: &str, value: &str| json!({ "type": kind, "value": value });
+    let of = |kind: &str| json!({ "type": kind, "source": "shop", "value": name });
+    vec![
+        plain("email", &format!("{name}@shop.example.com")),
+        plain("phone", phone),
+        plain("user_id", name),
+        plain("anonymous_id", name),
+        plain("device_id", name),
+        plain("cookie", name),
+        of("external"),
+        of("social"),
+    ]
+}
+
+#[test]
+fn the_marks_of_a_foreign_customer_lead_to_nobody() {
+    let app = App::alone(&[]);
+    let (caller, stranger) = (app.workspace(&["*"]), app.workspace(&["*"]));
+    let (known, unknown) = (marks("petra", "+4930901820"), marks("nobody", "+4930901821"));
+    stranger.post("/v1/customers", json!({ "identities": known })).expect(201);
+    quiet_keys(&app);
+    let (before, mut faults) = (app.checksums(), Faults::default());
+    for (known, unknown) in known.iter().zip(&unknown) {
+        let look_up = |client: &Client, mark: &Value| {
+            let text = |name: &str| escape(mark[name].as_str().unwrap_or_default());
+            let source = mark.get("source").map(|_| format!("&source={}", text("source")));
+            let source = source.unwrap_or_default();
+            client.get(&format!(
+                "/v1/customers/lookup?type={}&value={}{source}",
+                text("type"),
+                text("value")
+            ))
+        };
+        look_up(&stranger, known).expect(200);
+        let refer = |mark: &Value| {
+            let customer = json!({ "identities": [mark] });
+            caller.post(
+                "/v1/touchpoints?on_unknown_customer=reject",
+                json!({ "type": "page.viewed", "customer": customer }),
+            )
+        };
+        for (theirs, absent) in
+            [(look_up(&caller, known), look_up(&caller, unknown)), (refer(known), refer(unknown))]
+        {
+            let place = format!("{known}: {}", theirs.text);
+            faults.expect(&place, theirs.status >= 400, true);
+            let expected = (absent.status, absent.code(), &absent.json["errors"]);
+            faults.expect(&place, (theirs.status, theirs.code(), &theirs.json["errors"]), expected);
+        }
+    }
+    faults.none();
+    assert_eq!(app.checksums(), before);
 }
