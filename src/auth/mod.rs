@@ -2,6 +2,7 @@
 
 pub mod authenticate;
 mod base62;
+mod blocking;
 pub mod jwks;
 pub mod key;
 mod opaque;
@@ -13,18 +14,18 @@ pub mod token;
 
 use std::future::{Ready, ready};
 use std::sync::Arc;
-use std::time::Instant;
 
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::http::header;
 use actix_web::middleware::Next;
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
+pub use blocking::blocking;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use crate::app::App;
-use crate::db::{self, Actor, Conn, Outcome, Server, Session, Tx, WorkspaceId};
+use crate::db::{Actor, Conn, Outcome, Server, Session, Tx, WorkspaceId};
 use crate::error::{Error, Result};
 use crate::http::client_ip::client_ip;
 use crate::http::cors::AllowedOrigins;
@@ -215,13 +216,4 @@ impl Grant {
         })
         .await
     }
-}
-
-/// Runs `work` on a blocking thread; there are as many as database connections.
-pub async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T> + Send + 'static,
-) -> Result<T> {
-    let asked_at = Instant::now();
-    let done = actix_web::web::block(move || db::queued_since(asked_at, work)).await;
-    done.map_err(|error| Error::internal(format!("a blocking task panicked: {error}")))?
 }
