@@ -37,23 +37,18 @@ pub type Outcome = Result<Answer, NoAnswer>;
 
 impl Client {
     pub fn new(base: &str, token: Option<&str>) -> Self {
-        let config = ureq::Agent::config_builder()
-            .http_status_as_error(false)
-            .timeout_global(Some(Duration::from_secs(30)));
-        Self {
-            base: base.to_owned(),
-            token: token.map(str::to_owned),
-            agent: config.build().into(),
-        }
+        let token = token.map(str::to_owned);
+        Self { base: base.to_owned(), token, agent: agent(Duration::from_secs(30), 8) }
     }
 
     /// The same caller with a connection of its own for every request.
     pub fn without_keep_alive(&self) -> Self {
-        let config = ureq::Agent::config_builder()
-            .http_status_as_error(false)
-            .max_idle_connections(0)
-            .timeout_global(Some(Duration::from_secs(30)));
-        Self { agent: config.build().into(), ..self.clone() }
+        Self { agent: agent(Duration::from_secs(30), 0), ..self.clone() }
+    }
+
+    /// The same caller, who hangs up after so long.
+    pub fn with_patience(&self, patience: Duration) -> Self {
+        Self { agent: agent(patience, 0), ..self.clone() }
     }
 
     pub fn without_credential(&self) -> Self {
@@ -114,6 +109,15 @@ impl Client {
             waited: started.elapsed(),
         })
     }
+}
+
+fn agent(patience: Duration, kept_alive: usize) -> ureq::Agent {
+    let config = ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .max_idle_connections(kept_alive)
+        .max_idle_connections_per_host(kept_alive)
+        .timeout_global(Some(patience));
+    config.build().into()
 }
 
 fn no_answer(error: ureq::Error) -> NoAnswer {

@@ -5,11 +5,13 @@
 
 use std::time::{Duration, Instant};
 
-use crate::promise::{TO_RECOVER, are_away, kept};
+use crate::promise::{NOISE, TO_ANSWER, TO_RECOVER, are_away, kept};
 use crate::proxy::Mode;
 use crate::stage::Stage;
 
-const ROUNDS: usize = 3;
+fn rounds() -> usize {
+    if crate::is_long() { 10 } else { 2 }
+}
 
 /// Whether connections that exist end with the beginning of an outage.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -22,7 +24,7 @@ enum Existing {
 fn outage(mode: Mode, existing: Existing) {
     let stage = Stage::with(&[("ECRM_POOL_SIZE", "4")]);
     let mut recoveries = Vec::new();
-    for _ in 0..ROUNDS {
+    for _ in 0..rounds() {
         stage.fill_the_pool();
         stage.proxy.set(mode);
         if existing == Existing::Cut {
@@ -45,7 +47,7 @@ fn outage(mode: Mode, existing: Existing) {
 fn disturbance(mode: Mode, existing: Existing) -> Vec<Duration> {
     let stage = Stage::with(&[("ECRM_POOL_SIZE", "4")]);
     let mut times = Vec::new();
-    for _ in 0..ROUNDS {
+    for _ in 0..rounds() {
         stage.fill_the_pool();
         stage.proxy.set(mode);
         if existing == Existing::Cut {
@@ -78,7 +80,28 @@ fn a_database_that_does_not_answer_new_connections_is_answered_503() {
 
 #[test]
 fn a_database_that_falls_silent_is_answered_503() {
-    outage(Mode::Blackhole, Existing::Kept);
+    let stage = Stage::with(&[("ECRM_POOL_SIZE", "4")]);
+    stage.fill_the_pool();
+    stage.proxy.set(Mode::Blackhole);
+    // Those under way wait longer than any statement may take, everybody else no longer than ever.
+    let (reads, first) = stage.crowd(4);
+    let codes = ["timeout", "unavailable"];
+    for answer in reads.iter().chain(first.iter().map(|(_, answer)| answer)) {
+        assert!(codes.contains(&answer.code()), "{answer:?}");
+        answer.expect_503(answer.code());
+        assert!(answer.waited < TO_ANSWER + NOISE, "{answer:?}");
+    }
+    assert!(reads.iter().chain(first.iter().map(|(_, a)| a)).any(|a| a.code() == "timeout"));
+    let (reads, second) = stage.crowd(4);
+    are_away(&reads);
+    are_away(&second.iter().map(|(_, answer)| answer.clone()).collect::<Vec<_>>());
+    stage.client.get("/health/ready").expect_503("unavailable");
+    stage.the_rest_works();
+    stage.proxy.set(Mode::Pass);
+    kept(&[stage.recovery(Instant::now())], TO_RECOVER);
+    // What was under way went on, so these may be answered with what is stored by now.
+    stage.repeat(&[first, second].concat());
+    stage.audit();
 }
 
 #[test]

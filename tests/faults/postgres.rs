@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -32,8 +33,8 @@ pub enum End {
 
 pub struct Postgres {
     folder: PathBuf,
-    running: Option<Embedded>,
-    databases: u32,
+    running: Mutex<Option<Embedded>>,
+    databases: AtomicU32,
     /// A key with all scopes in the workspace of the template.
     pub key: String,
 }
@@ -44,7 +45,7 @@ impl Postgres {
     /// The running server, for one test at a time: others would spoil the times it measures.
     pub fn lock() -> MutexGuard<'static, Self> {
         // A test that failed may have left it stopped.
-        let mut postgres = POSTGRES.lock().unwrap_or_else(PoisonError::into_inner);
+        let postgres = POSTGRES.lock().unwrap_or_else(PoisonError::into_inner);
         if !postgres.is_alive() {
             postgres.start();
         }
@@ -54,7 +55,8 @@ impl Postgres {
     fn create() -> Self {
         let folder = format!("faults-{}", std::process::id());
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(folder);
-        let mut postgres = Self { folder, running: None, databases: 0, key: String::new() };
+        let (running, databases) = (Mutex::new(None), AtomicU32::new(0));
+        let mut postgres = Self { folder, running, databases, key: String::new() };
         postgres.start();
         postgres.stop_after_us();
         postgres.connect("postgres").batch_execute(&format!("create database {TEMPLATE}")).unwrap();
@@ -72,7 +74,7 @@ impl Postgres {
         let script = r#"while kill -0 "$1" 2>/dev/null; do sleep 0.3; done
             kill -INT $(head -1 "$2"/pg*/postmaster.pid); sleep 3; rm -rf "$2""#;
         let mut command = Command::new("sh");
-        let home = self.running.as_ref().expect("it runs").data_dir();
+        let home = self.home().expect("it runs");
         command.args(["-c", script, "sh", &std::process::id().to_string()]).arg(home);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         command.process_group(0).spawn().expect("a watcher");
@@ -84,16 +86,26 @@ impl Postgres {
     }
 
     /// Starts it, and waits until it takes connections.
-    pub fn start(&mut self) {
+    pub fn start(&self) {
+        let mut running = self.running();
         // The share in a server that was killed has to go first.
-        self.running = None;
+        *running = None;
         let options = Options { data_dir: &self.folder, durable: true };
         let started = Embedded::start(&options).unwrap_or_else(|error| panic!("{error}"));
-        self.running = Some(started);
+        *running = Some(started);
+    }
+
+    fn running(&self) -> MutexGuard<'_, Option<Embedded>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The folder of its data, which lies elsewhere where Postgres may not enter ours.
+    fn home(&self) -> Option<PathBuf> {
+        self.running().as_ref().map(|server| server.data_dir().to_owned())
     }
 
     /// Ends it, and waits until it is gone.
-    pub fn end(&mut self, how: End) {
+    pub fn end(&self, how: End) {
         let pid = self.pid().expect("a running server");
         let signal = match how {
             End::Fast => Signal::SIGINT,
@@ -109,8 +121,7 @@ impl Postgres {
     }
 
     fn pid(&self) -> Option<Pid> {
-        let home = self.running.as_ref()?.data_dir();
-        let mut entries = std::fs::read_dir(home).ok()?.flatten().map(|entry| entry.path());
+        let mut entries = std::fs::read_dir(self.home()?).ok()?.flatten().map(|entry| entry.path());
         let cluster = entries.find(|path| path.join("PG_VERSION").exists())?;
         let text = std::fs::read_to_string(cluster.join("postmaster.pid")).ok()?;
         Some(Pid::from_raw(text.lines().next()?.trim().parse().ok()?))
@@ -121,7 +132,7 @@ impl Postgres {
     }
 
     pub fn url(&self, role: Role, database: &str) -> String {
-        self.running.as_ref().expect("a running server").url(role, database)
+        self.running().as_ref().expect("a running server").url(role, database)
     }
 
     /// The unix socket that it listens on.
@@ -137,13 +148,12 @@ impl Postgres {
     }
 
     /// A new name for a database.
-    pub fn name(&mut self) -> String {
-        self.databases += 1;
-        format!("faults_{}", self.databases)
+    pub fn name(&self) -> String {
+        format!("faults_{}", self.databases.fetch_add(1, Ordering::Relaxed))
     }
 
     /// A new database: migrated, with the workspace and its key in it.
-    pub fn database(&mut self) -> String {
+    pub fn database(&self) -> String {
         let name = self.name();
         let sql = format!("create database {name} template {TEMPLATE}");
         let asked = Instant::now();

@@ -6,6 +6,8 @@ use crate::client::Answer;
 
 /// What a caller waits for at most while the database is away.
 pub const TO_FAIL: Duration = Duration::from_millis(2300);
+/// What a caller waits for at most whose statement is under way when the database falls silent.
+pub const TO_ANSWER: Duration = Duration::from_secs(10);
 /// What a caller waits for at most once the database is back.
 pub const TO_RECOVER: Duration = Duration::from_secs(2);
 /// What a machine that runs service, database and callers on two cores may add now and then.

@@ -35,7 +35,7 @@ impl Stage {
     }
 
     pub fn with(settings: &[(&str, &str)]) -> Self {
-        let mut postgres = Postgres::lock();
+        let postgres = Postgres::lock();
         let database = postgres.database();
         let proxy = Proxy::start(&postgres.socket());
         let url = proxy.url(Role::App.name(), &database);
