@@ -42,6 +42,11 @@ impl Database {
         &self.url
     }
 
+    /// A direct connection of the owning role, where one is named.
+    pub fn migrate_url(&self) -> &str {
+        &self.migrate_url
+    }
+
     pub fn is_private(&self) -> bool {
         self.embedded.is_some()
     }
@@ -125,7 +130,7 @@ pub fn log_format() -> Result<Format> {
 }
 
 /// 32 random bytes as text.
-fn random_secret() -> String {
+pub(super) fn random_secret() -> String {
     use base64::Engine;
     base64::engine::general_purpose::STANDARD.encode(crypto::random::<32>())
 }

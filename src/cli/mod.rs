@@ -1,9 +1,10 @@
-//! The command line: one binary that serves, works, migrates, seeds and mints keys.
+//! The command line: one binary that serves, works, migrates, verifies, seeds and mints keys.
 
 mod boot;
 pub mod keys;
 mod seed;
 mod serve;
+mod verify;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -35,6 +36,11 @@ enum Command {
     Worker,
     /// Bring the database to the schema of this binary.
     Migrate,
+    /// Check that a database is whole, such as a restored one; exits with 1 where it is not.
+    ///
+    /// Reads only, and beside a running service sees one moment. Needs the rights of the owner
+    /// (`DATABASE_MIGRATE_URL`) and the `ECRM_MASTER_KEY` that belongs to the database.
+    Verify,
     /// Print the OpenAPI document.
     Openapi,
     /// Load the demo workspace, or write its data as files.
@@ -128,6 +134,7 @@ fn execute(cli: Cli) -> Result<()> {
         Command::Serve => serve::serve(config, !cli.no_demo),
         Command::Worker => serve::work(config),
         Command::Migrate => serve::migrate(config),
+        Command::Verify => verify::verify(config),
         Command::Seed { .. } => seed::load(config),
         Command::Workspace(WorkspaceCommand::Create { slug, name, currency, timezone }) => {
             let name = name.unwrap_or_else(|| slug.clone());

@@ -28,4 +28,5 @@ mod timeline;
 mod touchpoints;
 mod trusted_issuers;
 mod users;
+mod verify;
 mod workspaces;

@@ -1,0 +1,46 @@
+-- What no foreign key keeps: whoever is named is there, in the same workspace.
+with named as (
+  select 'touchpoint ' || id as who, workspace_id, 'customer' as what, customer_id as whom
+    from touchpoints where customer_id is not null
+  union all
+  select 'touchpoint ' || id, workspace_id, 'organization', organization_id
+    from touchpoints where organization_id is not null
+  union all
+  select 'touchpoint ' || id, workspace_id, 'channel', channel_id
+    from touchpoints where channel_id is not null
+  union all
+  select 'customer_stats', workspace_id, 'customer', customer_id from customer_stats
+  union all
+  select 'customer_activity of ' || type, workspace_id, 'customer', customer_id from customer_activity
+  union all
+  select 'touchpoint_daily of ' || day, workspace_id, 'channel', channel_id
+    from touchpoint_daily where channel_id <> '00000000-0000-0000-0000-000000000000'
+  union all
+  select 'external id of ' || source, workspace_id, resource, resource_id from external_ids
+  union all
+  select 'unique value of ' || key, workspace_id, resource, resource_id from unique_attributes
+  union all
+  select 'customer ' || id, workspace_id, 'workspace', workspace_id from customers
+  union all
+  select 'organization ' || id, workspace_id, 'workspace', workspace_id from organizations
+  union all
+  select 'channel ' || id, workspace_id, 'workspace', workspace_id from channels
+  union all
+  select 'attribute definition ' || id, workspace_id, 'workspace', workspace_id from attribute_definitions
+  union all
+  select 'touchpoints', workspace_id, 'workspace', workspace_id from touchpoints group by workspace_id
+), there as (
+  select workspace_id, 'customer' as what, id as whom from customers
+  union all
+  select workspace_id, 'organization', id from organizations
+  union all
+  select workspace_id, 'channel', id from channels
+  union all
+  select id, 'workspace', id from workspaces
+), compared as (
+  select case when there.whom is null then
+           format('%s, workspace %s, names the %s %s, which is not there', who, workspace_id, what, whom)
+         end as fault
+    from named left join there using (workspace_id, what, whom)
+)
+select count(*) as checked, count(fault) as faults, min(fault) as first from compared

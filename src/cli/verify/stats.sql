@@ -1,0 +1,27 @@
+-- The figures of each customer, against the log. An id's time as in `activity.sql`.
+with timed as (
+  select workspace_id, customer_id, direction,
+         timestamptz '1970-01-01T00:00:00Z' + interval '1 microsecond' * (
+           ('x' || left(replace(id::text, '-', ''), 12))::bit(48)::bigint * 1000
+           + ('x' || substr(replace(id::text, '-', ''), 14, 3))::bit(12)::integer * 1000 / 4096) as at
+    from touchpoints where customer_id is not null
+), logged as (
+  select workspace_id, customer_id,
+         count(*) filter (where direction <> 'internal') as n,
+         min(at) filter (where direction = 'inbound') as first_seen_at,
+         max(at) filter (where direction = 'inbound') as last_seen_at,
+         max(at) filter (where direction = 'outbound') as last_contacted_at
+    from timed group by 1, 2
+), compared as (
+  select case when (s.touchpoints_count, s.first_seen_at, s.last_seen_at, s.last_contacted_at)
+                   is distinct from (l.n, l.first_seen_at, l.last_seen_at, l.last_contacted_at) then
+           format('customer %s, workspace %s: counted %s, seen %s to %s, contacted %s; '
+                  'in the log %s, seen %s to %s, contacted %s', customer_id, workspace_id,
+                  coalesce(s.touchpoints_count, 0), coalesce(s.first_seen_at::text, 'never'),
+                  coalesce(s.last_seen_at::text, 'never'), coalesce(s.last_contacted_at::text, 'never'),
+                  coalesce(l.n, 0), coalesce(l.first_seen_at::text, 'never'),
+                  coalesce(l.last_seen_at::text, 'never'), coalesce(l.last_contacted_at::text, 'never'))
+         end as fault
+    from customer_stats s full join logged l using (workspace_id, customer_id)
+)
+select count(*) as checked, count(fault) as faults, min(fault) as first from compared

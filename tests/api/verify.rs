@@ -1,0 +1,234 @@
+//! `ecrm verify` finds what was broken behind the API, names it, and finds nothing where nothing is.
+
+use std::process::{Command, Output};
+
+use diesel::connection::SimpleConnection;
+use serde_json::json;
+
+use crate::harness::{App, Client};
+
+/// The key under which the suite's databases are sealed.
+const MASTER_KEY: &str = "0000000000000000000000000000000000000000000000000000000000000000";
+/// Another one.
+const FOREIGN_KEY: &str = "1111111111111111111111111111111111111111111111111111111111111111";
+
+/// What is done behind the API, how it is undone, the checks that find it, and what they name.
+const FAULTS: [(&str, &str, &[&str], &str); 16] = [
+    (
+        "update touchpoint_daily set n = n + 1 where type = 'order.placed'",
+        "update touchpoint_daily set n = n - 1 where type = 'order.placed'",
+        &["touchpoint_daily"],
+        "`order.placed` on 2026-03-14",
+    ),
+    (
+        "update customer_activity set last_at = last_at + interval '1 microsecond' where type = 'order.placed'",
+        "update customer_activity set last_at = last_at - interval '1 microsecond' where type = 'order.placed'",
+        &["customer_activity"],
+        "`order.placed` of customer",
+    ),
+    (
+        "update customer_stats set touchpoints_count = touchpoints_count + 1",
+        "update customer_stats set touchpoints_count = touchpoints_count - 1",
+        &["customer_stats"],
+        "counted 1, seen never",
+    ),
+    (
+        "update customers set email = 'eva@shop.example.com' where email is not null",
+        "update customers set email = 'ada@shop.example.com' where email is not null",
+        &["identities"],
+        "email is not that of the primary identity",
+    ),
+    (
+        "update customers set phone = null",
+        "update customers set phone = '+4930123456' where email is not null",
+        &["identities"],
+        "phone is not that of the primary identity",
+    ),
+    (
+        "update identities set released_at = created_at where type = 'phone'",
+        "update identities set released_at = null where type = 'phone'",
+        &["identities"],
+        "is deleted and holds identities",
+    ),
+    (
+        "update identities set value = value || 'x' where type = 'external'",
+        "update identities set value = rtrim(value, 'x') where type = 'external'",
+        &["external_ids"],
+        "its id in `shop` is",
+    ),
+    (
+        "update external_ids set resource_id = workspace_id where resource = 'organization'",
+        "update external_ids e set resource_id = o.id from organizations o where e.resource = 'organization'",
+        &["external_ids", "references"],
+        "names the organization",
+    ),
+    (
+        "update touchpoints set customer_id = workspace_id where type = 'page.viewed'",
+        "update touchpoints set customer_id = null where type = 'page.viewed'",
+        &["customer_activity", "customer_stats", "references"],
+        "names the customer",
+    ),
+    (
+        "update touchpoint_keys set touchpoint_id = workspace_id",
+        "update touchpoint_keys k set touchpoint_id = t.id from touchpoints t where t.message_id = k.message_id",
+        &["message_ids"],
+        "the key `order-1` of `shop`",
+    ),
+    (
+        "update touchpoint_keys set message_id = 'order-2'",
+        "update touchpoint_keys set message_id = 'order-1'",
+        &["message_ids"],
+        "has no touchpoint",
+    ),
+    (
+        "update workspace_slugs set slug = slug || 'x'",
+        "update workspace_slugs set slug = rtrim(slug, 'x')",
+        &["directories"],
+        "the slug `t-",
+    ),
+    (
+        "update channels set sealed_secrets = sealed_secrets || '\\x00' where sealed_secrets is not null",
+        "update channels set sealed_secrets = substr(sealed_secrets, 1, length(sealed_secrets) - 1)
+          where sealed_secrets is not null",
+        &["secrets"],
+        "is not sealed for this place",
+    ),
+    (
+        "update __diesel_schema_migrations set version = 'x' || version where version like '%900'",
+        "update __diesel_schema_migrations set version = ltrim(version, 'x')",
+        &["migrations"],
+        "run `ecrm migrate`",
+    ),
+    (
+        "update pg_index set indisvalid = false where indexrelid = 'customers_by_tag'::regclass",
+        "update pg_index set indisvalid = true where indexrelid = 'customers_by_tag'::regclass",
+        &["schema"],
+        "the index customers_by_tag is not valid",
+    ),
+    (
+        "alter table touchpoints detach partition touchpoints_2026_03",
+        "alter table touchpoints attach partition touchpoints_2026_03 for values
+           from (uuid_v7_floor('2026-03-01Z')) to (uuid_v7_floor('2026-04-01Z'))",
+        &["partitions", "touchpoint_daily", "customer_activity", "customer_stats", "message_ids"],
+        "touchpoints_2026_03 is not attached",
+    ),
+];
+
+fn verify(app: &App, master_key: &str) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_ecrm"))
+        .arg("verify")
+        .env("DATABASE_URL", &app.owner_url)
+        .env("DATABASE_MIGRATE_URL", &app.owner_url)
+        .env("ECRM_MASTER_KEY", master_key)
+        .output()
+        .expect("the binary runs")
+}
+
+/// The names of the checks that found something.
+fn faulty(output: &Output) -> (String, Vec<String>) {
+    let text = String::from_utf8(output.stdout.clone()).expect("text");
+    let lines = text.lines().filter_map(|line| line.strip_prefix("FAULT  "));
+    let names = lines.map(|line| line.split(':').next().unwrap_or_default().to_owned()).collect();
+    (text, names)
+}
+
+/// A service in which every check has something to look at, in live and in test data.
+fn filled() -> (App, Client) {
+    let app = App::alone(&[]);
+    let client = app.workspace(&["*"]);
+    let test = client.with_token(&app.key(&client, &["*"], false));
+    test.post("/v1/customers", json!({ "first_name": "Test" })).expect(201);
+    let customer = json!({
+        "email": "ada@shop.example.com", "phone": "+49 30 123456",
+        "external_ids": [{ "source": "shop", "id": "4711" }],
+    });
+    let ada = client.post("/v1/customers", customer.clone()).expect(201).id();
+    let organization =
+        json!({ "name": "Alpenglow", "external_ids": [{ "source": "erp", "id": "1" }] });
+    client.post("/v1/organizations", organization).expect(201);
+    let channel = json!({
+        "name": "Mail", "type": "email", "provider": "smtp", "direction": "both",
+        "config": { "host": "mail.example.com", "password": "correct horse battery" },
+    });
+    let channel = client.post("/v1/channels", channel).expect(201).id();
+    for new in [
+        json!({ "type": "order.placed", "source": "shop", "message_id": "order-1",
+                "customer": { "id": ada }, "channel": { "id": channel },
+                "occurred_at": "2026-03-14T23:59:59.123457Z" }),
+        json!({ "type": "page.viewed", "source": "web", "direction": "inbound",
+                "customer": { "anonymous_id": "a-1" } }),
+    ] {
+        client.post("/v1/touchpoints?on_unknown_customer=keep_anonymous", new).expect(201);
+    }
+    // Deleted ones keep their identities, released, for a restore.
+    let gone = client.post("/v1/customers", json!({ "first_name": "Eva" })).expect(201).id();
+    client.delete(&format!("/v1/customers/{gone}")).expect(204);
+    (app, client)
+}
+
+#[test]
+fn a_whole_database_is_found_whole_and_left_as_it_is() {
+    let (app, _) = filled();
+    let before = app.checksums();
+    let output = verify(&app, MASTER_KEY);
+    let (text, names) = faulty(&output);
+    assert_eq!((output.status.code(), names), (Some(0), Vec::<String>::new()), "{text}");
+    assert_eq!(text.lines().count(), 13, "{text}");
+    for line in ["ok     data_keys: 2 workspaces", "ok     secrets: 1 channels"] {
+        assert!(text.lines().any(|found| found == line), "`{line}` is not in\n{text}");
+    }
+    assert_eq!(app.checksums(), before);
+}
+
+#[test]
+fn what_was_broken_behind_the_api_is_named() {
+    let (app, _) = filled();
+    for (fault, repair, checks, named) in FAULTS {
+        app.owner().batch_execute(fault).unwrap_or_else(|error| panic!("{fault}: {error}"));
+        let output = verify(&app, MASTER_KEY);
+        let (text, names) = faulty(&output);
+        assert_eq!(
+            (output.status.code(), names.iter().map(String::as_str).collect::<Vec<_>>()),
+            (Some(1), checks.to_vec()),
+            "{fault}\n{text}"
+        );
+        assert!(text.contains(named), "`{named}` is not in\n{text}");
+        app.owner().batch_execute(repair).unwrap_or_else(|error| panic!("{repair}: {error}"));
+    }
+    let output = verify(&app, MASTER_KEY);
+    assert_eq!(faulty(&output).1, Vec::<String>::new(), "what was repaired is whole");
+}
+
+#[test]
+fn a_database_without_a_table_is_a_fault_and_the_other_checks_go_on() {
+    let (app, _) = filled();
+    app.owner().batch_execute("drop table cors_origins").expect("dropped");
+    let (text, names) = faulty(&verify(&app, MASTER_KEY));
+    assert_eq!(names, ["directories"], "{text}");
+    assert!(text.contains("cannot be checked") && text.contains("ok     secrets"), "{text}");
+}
+
+#[test]
+fn another_master_key_opens_nothing_and_is_said_to() {
+    let (app, _) = filled();
+    let output = verify(&app, FOREIGN_KEY);
+    let (text, names) = faulty(&output);
+    assert_eq!(
+        (output.status.code(), names),
+        (Some(1), vec!["data_keys".into(), "secrets".into()]),
+        "{text}"
+    );
+    assert!(!text.contains(FOREIGN_KEY) && !text.contains("correct horse"), "{text}");
+}
+
+/// Addresses are personal data, and what this prints may be kept in a log.
+#[test]
+fn what_is_named_holds_no_address() {
+    let (app, _) = filled();
+    app.owner().batch_execute("update customers set email = null, phone = null").expect("broken");
+    let output = verify(&app, MASTER_KEY);
+    let all = [output.stdout, output.stderr].concat();
+    let text = String::from_utf8(all).expect("text");
+    assert!(text.contains("FAULT  identities"), "{text}");
+    assert!(!text.contains("ada@") && !text.contains("+4930123456"), "{text}");
+}
