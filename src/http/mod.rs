@@ -6,6 +6,7 @@ pub mod boundary;
 pub mod client_ip;
 pub mod conditional;
 pub mod cors;
+pub mod cursor;
 pub mod idempotency;
 pub mod json;
 mod objects;

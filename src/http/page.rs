@@ -1,17 +1,13 @@
-//! Lists: keyset pages with cursors that nobody can forge, stretch or carry elsewhere.
+//! Lists: keyset pages, one after the other by cursor.
 
-use aws_lc_rs::{digest, hmac};
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
+use super::cursor::CursorSeal;
 use super::reply::{IntoReply, Reply};
 use crate::auth::Grant;
-use crate::db::WorkspaceId;
-use crate::db::keyset::{After, Bound, Order, SortKey, Term};
-use crate::error::{Code, Error, Result};
+use crate::db::keyset::{After, Order, SortKey, Term};
+use crate::error::{Error, Result};
 
 /// The parameters that every list takes.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, IntoParams)]
@@ -42,13 +38,6 @@ pub struct Slice {
     seal: CursorSeal,
 }
 
-/// What a cursor is bound to: workspace, list, sort and filters.
-#[derive(Debug, Clone)]
-struct CursorSeal {
-    key: hmac::Key,
-    context: Vec<u8>,
-}
-
 /// The sort keys of one resource; the first is the default order, newest first.
 pub type SortKeys = &'static [SortKey];
 
@@ -69,7 +58,8 @@ impl Page {
             ));
         }
         let order = parse_sort(self.sort.as_deref(), keys)?;
-        let seal = CursorSeal::new(grant, name, self.sort.as_deref(), filters)?;
+        let place = (grant.workspace().uuid(), name, self.sort.as_deref(), filters);
+        let seal = CursorSeal::new(grant.app().cursor_key.clone(), &place)?;
         let bounds = match &self.cursor {
             None => Vec::new(),
             Some(cursor) => seal.open(cursor, &order)?,
@@ -127,66 +117,6 @@ impl Slice {
         };
         Ok(List { data: rows, has_more, next_cursor, total })
     }
-}
-
-impl CursorSeal {
-    fn new(
-        grant: &Grant,
-        name: &str,
-        sort: Option<&str>,
-        filters: &impl Serialize,
-    ) -> Result<Self> {
-        let workspace: WorkspaceId = grant.workspace();
-        let context = serde_json::to_vec(&(workspace.uuid(), name, sort, filters))
-            .map_err(|error| Error::internal(error.to_string()))?;
-        let context = digest::digest(&digest::SHA256, &context).as_ref().to_vec();
-        Ok(Self { key: grant.app().cursor_key.clone(), context })
-    }
-
-    fn tag(&self, payload: &[u8]) -> hmac::Tag {
-        let mut signed = self.context.clone();
-        signed.extend_from_slice(payload);
-        hmac::sign(&self.key, &signed)
-    }
-
-    fn close<T: Serialize>(&self, last: &T, order: &Order) -> Result<String> {
-        let row = serde_json::to_value(last).map_err(|error| Error::internal(error.to_string()))?;
-        let values: Vec<&Value> = order.0.iter().map(|term| field(&row, &term.key)).collect();
-        let mut bytes =
-            serde_json::to_vec(&values).map_err(|error| Error::internal(error.to_string()))?;
-        let tag = self.tag(&bytes);
-        bytes.extend_from_slice(&tag.as_ref()[..TAG_BYTES]);
-        Ok(URL_SAFE_NO_PAD.encode(bytes))
-    }
-
-    fn open(&self, cursor: &str, order: &Order) -> Result<Vec<Bound>> {
-        let opened = self.try_open(cursor, order);
-        opened.ok_or_else(|| Error::new(Code::INVALID_CURSOR, "start again without `cursor`"))
-    }
-
-    fn try_open(&self, cursor: &str, order: &Order) -> Option<Vec<Bound>> {
-        let bytes = URL_SAFE_NO_PAD.decode(cursor).ok()?;
-        let (payload, tag) = bytes.split_at_checked(bytes.len().checked_sub(TAG_BYTES)?)?;
-        let expected = self.tag(payload);
-        aws_lc_rs::constant_time::verify_slices_are_equal(tag, &expected.as_ref()[..TAG_BYTES])
-            .ok()?;
-        let values: Vec<Value> = serde_json::from_slice(payload).ok()?;
-        let terms = order.0.iter().zip(&values);
-        let bounds: Vec<Bound> =
-            terms.map(|(term, value)| Bound::parse(term.key.kind, value)).collect::<Option<_>>()?;
-        (bounds.len() == order.0.len()).then_some(bounds)
-    }
-}
-
-const TAG_BYTES: usize = 16;
-
-/// The value a row shows for a sort key. `created_at` sorts by id: ids are made in that order.
-fn field<'r>(row: &'r Value, key: &SortKey) -> &'r Value {
-    let name = match key.kind {
-        crate::db::keyset::SortKind::Id => "id",
-        _ => key.name,
-    };
-    &row[name]
 }
 
 /// One page of a list.
