@@ -34,7 +34,7 @@ const QUESTIONS: &[(&str, &str, &str)] = &[
 
 /// No limit on time: a big log takes minutes. What waits for a lock waits for a migration.
 const SESSION: &str = "set statement_timeout = 0; set lock_timeout = '10s'; \
-     set idle_in_transaction_session_timeout = 0; set timezone = 'UTC'; set lc_messages = 'C'";
+     set idle_in_transaction_session_timeout = 0; set timezone = 'UTC'";
 
 /// What one check found.
 #[derive(Debug, QueryableByName)]
