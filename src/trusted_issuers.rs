@@ -20,6 +20,7 @@ use crate::auth::{Caller, Identity, Scope, Scopes, authenticate::stored_scopes};
 use crate::db::keyset::{SortKey, SortKind};
 use crate::db::{Conn, Tx, WorkspaceId};
 use crate::error::{Error, Result};
+use crate::http::json::{never_null, null_empties};
 use crate::http::{
     Created, Found, IfMatch, Json, List, NoContent, Page, Path, Query, Reply, Versioned,
 };
@@ -92,7 +93,7 @@ pub struct NewTrustedIssuer {
     pub jwks_url: String,
     /// How it signs: RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384 or EdDSA.
     #[validate(length(min = 1, max = 9))]
-    #[schema(value_type = Vec<String>, example = json!(["RS256"]), min_items = 1, max_items = 9)]
+    #[schema(value_type = Vec<crate::values::items::Word>, inline, example = json!(["RS256"]), min_items = 1, max_items = 9)]
     pub algorithms: Vec<SigningAlgorithm>,
     /// The claim that lists scopes, such as `scope` or `permissions`.
     #[validate(length(min = 1, max = 100))]
@@ -105,7 +106,7 @@ pub struct NewTrustedIssuer {
     /// What a token may do that has neither of these claims; at most what the caller may.
     #[serde(default)]
     #[validate(length(max = 100))]
-    #[schema(example = json!(["customers:read"]), max_items = 100)]
+    #[schema(value_type = Vec<crate::values::items::Word>, inline, example = json!(["customers:read"]), max_items = 100)]
     pub default_scopes: Vec<String>,
 }
 
@@ -114,16 +115,19 @@ pub struct NewTrustedIssuer {
 #[serde(deny_unknown_fields)]
 pub struct TrustedIssuerPatch {
     /// The `aud` its tokens must have.
+    #[serde(default, deserialize_with = "never_null")]
     #[validate(length(min = 1, max = 500))]
-    #[schema(example = "ecrm", min_length = 1, max_length = 500)]
+    #[schema(example = "ecrm", min_length = 1, max_length = 500, nullable = false)]
     pub audience: Option<String>,
     /// Where it publishes its keys, an `https` address.
+    #[serde(default, deserialize_with = "never_null")]
     #[validate(length(max = 2000))]
-    #[schema(max_length = 2000)]
+    #[schema(max_length = 2000, nullable = false)]
     pub jwks_url: Option<String>,
     /// How it signs.
+    #[serde(default, deserialize_with = "never_null")]
     #[validate(length(min = 1, max = 9))]
-    #[schema(value_type = Option<Vec<String>>, min_items = 1, max_items = 9)]
+    #[schema(value_type = Vec<crate::values::items::Word>, inline, min_items = 1, max_items = 9, nullable = false)]
     pub algorithms: Option<Vec<SigningAlgorithm>>,
     /// The claim that lists scopes; null for none.
     #[serde(default, with = "double_option")]
@@ -136,8 +140,9 @@ pub struct TrustedIssuerPatch {
     #[schema(min_length = 1, max_length = 100)]
     pub roles_claim: Option<Option<String>>,
     /// What a token may do that has neither of these claims.
+    #[serde(default, deserialize_with = "null_empties")]
     #[validate(length(max = 100))]
-    #[schema(max_items = 100)]
+    #[schema(value_type = Option<Vec<crate::values::items::Word>>, inline, max_items = 100)]
     pub default_scopes: Option<Vec<String>>,
 }
 
@@ -297,7 +302,7 @@ impl TrustedIssuer {
         let gone = Self::lock(tx, id)?;
         if_match.check(gone.version)?;
         diesel::delete(of(tx.home).filter(trusted_issuers::id.eq(id))).execute(tx.pg)?;
-        record(tx, &change("trusted_issuer.deleted", id, json!({ "issuer": gone.issuer })))?;
+        record(tx, change("trusted_issuer.deleted", id, json!({ "issuer": gone.issuer })))?;
         Ok(NoContent)
     }
 }
@@ -332,7 +337,7 @@ impl NewTrustedIssuer {
             .get_result(tx.pg)
             .optional()?;
         let Some(made) = made else { return Err(self.taken(tx)?) };
-        record(tx, &change("trusted_issuer.created", id, json!({ "issuer": made.issuer })))?;
+        record(tx, change("trusted_issuer.created", id, json!({ "issuer": made.issuer })))?;
         Ok(made)
     }
 
@@ -363,7 +368,7 @@ impl TrustedIssuerPatch {
         let after = self.store(tx, id)?;
         must_cover(by, after.reach()?)?;
         let changes = differences(&to_json(&before)?, &to_json(&after)?);
-        record(tx, &change("trusted_issuer.updated", id, json!({ "changes": changes })))?;
+        record(tx, change("trusted_issuer.updated", id, json!({ "changes": changes })))?;
         Ok(after)
     }
 

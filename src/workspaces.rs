@@ -29,6 +29,7 @@ use crate::auth::{Caller, Scope, blocking};
 use crate::db::json::Jsonb;
 use crate::db::{Actor, Conn, Session, Tx, WorkspaceId};
 use crate::error::{Error, Result};
+use crate::http::json::never_null;
 use crate::http::{Found, IfMatch, Json, Reply, Versioned};
 use crate::journal::{Change, differences, record};
 use crate::schema::{cors_origins, workspace_slugs, workspaces};
@@ -138,20 +139,25 @@ pub struct NewOwner {
 #[diesel(table_name = workspaces)]
 pub struct WorkspacePatch {
     /// Name of the company or brand.
+    #[serde(default, deserialize_with = "never_null")]
     #[validate(length(min = 1, max = 200))]
-    #[schema(example = "Alpenglow", min_length = 1, max_length = 200)]
+    #[schema(example = "Alpenglow", min_length = 1, max_length = 200, nullable = false)]
     pub name: Option<String>,
     /// Currency of figures over several orders, ISO 4217.
+    #[serde(default, deserialize_with = "never_null")]
     #[validate(custom(function = "crate::values::valid::currency"))]
-    #[schema(example = "EUR", min_length = 3, max_length = 3)]
+    #[schema(example = "EUR", min_length = 3, max_length = 3, nullable = false)]
     pub default_currency: Option<String>,
     /// IANA time zone of the company's days.
+    #[serde(default, deserialize_with = "never_null")]
     #[validate(custom(function = "crate::values::valid::timezone"))]
-    #[schema(example = "Europe/Vienna", max_length = 64)]
+    #[schema(example = "Europe/Vienna", max_length = 64, nullable = false)]
     pub timezone: Option<String>,
     /// Changes to the settings; what is absent stays.
+    #[serde(default, deserialize_with = "never_null")]
     #[validate(nested)]
     #[diesel(skip_update)]
+    #[schema(nullable = false)]
     pub settings: Option<WorkspaceSettingsPatch>,
 }
 
@@ -286,7 +292,7 @@ impl WorkspacePatch {
             .returning(Workspace::as_returning())
             .get_result(tx.pg)?;
         let changes = differences(&to_json(&before)?, &to_json(&after)?);
-        record(tx, &change(after.id, json!({ "changes": changes })))?;
+        record(tx, change(after.id, json!({ "changes": changes })))?;
         Ok(after)
     }
 }

@@ -9,6 +9,7 @@ use uuid::Uuid;
 use validator::Validate;
 
 use crate::auth::key::KeyKind;
+use crate::http::json::never_null;
 use crate::http::{AnyOf, Versioned};
 use crate::schema::api_keys;
 
@@ -97,7 +98,7 @@ pub struct NewApiKey {
     /// nothing else, a `portal` key has no scope.
     #[serde(default)]
     #[validate(length(max = 100))]
-    #[schema(max_items = 100, example = json!(["customers:read", "touchpoints:ingest"]))]
+    #[schema(value_type = Vec<crate::values::items::Word>, inline, max_items = 100, example = json!(["customers:read", "touchpoints:ingest"]))]
     pub scopes: Vec<String>,
     /// Whether it sees live data; the caller's own mode where absent. A test credential makes test
     /// keys only.
@@ -112,12 +113,14 @@ pub struct NewApiKey {
 #[serde(deny_unknown_fields)]
 pub struct ApiKeyPatch {
     /// What the key is for.
+    #[serde(default, deserialize_with = "never_null")]
     #[validate(length(min = 1, max = 200))]
-    #[schema(example = "Web shop", min_length = 1, max_length = 200)]
+    #[schema(example = "Web shop", min_length = 1, max_length = 200, nullable = false)]
     pub name: Option<String>,
     /// What it may do, at most what the caller may.
+    #[serde(default, deserialize_with = "never_null")]
     #[validate(length(max = 100))]
-    #[schema(max_items = 100, example = json!(["customers:read"]))]
+    #[schema(value_type = Vec<crate::values::items::Word>, inline, max_items = 100, nullable = false, example = json!(["customers:read"]))]
     pub scopes: Option<Vec<String>>,
     /// When it stops working; null never.
     #[serde(default, with = "double_option")]

@@ -26,6 +26,7 @@ use crate::db::json::Jsonb;
 use crate::db::keyset::{SortKey, SortKind};
 use crate::db::{Conn, Tx, WorkspaceId};
 use crate::error::{Error, Result};
+use crate::http::json::{never_null, null_empties};
 use crate::http::{
     Created, Found, IfMatch, Json, List, NoContent, Page, Path, Query, Reply, Versioned,
 };
@@ -160,6 +161,7 @@ pub struct NewAttributeDefinition {
     /// The words an `enum` or `multi_enum` takes.
     #[serde(default)]
     #[validate(length(max = 200), custom(function = "crate::values::valid::tags"))]
+    #[schema(value_type = Vec<crate::values::items::Word>, inline)]
     pub options: Vec<String>,
     /// Whether no two records may share a value.
     #[serde(default)]
@@ -181,8 +183,9 @@ pub struct NewAttributeDefinition {
 #[diesel(table_name = attribute_definitions)]
 pub struct AttributeDefinitionPatch {
     /// Name for people.
+    #[serde(default, deserialize_with = "never_null")]
     #[validate(length(min = 1, max = 200))]
-    #[schema(example = "Shoe size", min_length = 1, max_length = 200)]
+    #[schema(example = "Shoe size", min_length = 1, max_length = 200, nullable = false)]
     pub name: Option<String>,
     /// What it means.
     #[serde(default, with = "double_option")]
@@ -190,13 +193,21 @@ pub struct AttributeDefinitionPatch {
     #[schema(max_length = 2000)]
     pub description: Option<Option<String>>,
     /// The words an `enum` or `multi_enum` takes; records keep words that are gone.
+    #[serde(default, deserialize_with = "null_empties")]
     #[validate(length(max = 200), custom(function = "crate::values::valid::tags"))]
+    #[schema(value_type = Option<Vec<crate::values::items::Word>>, inline)]
     pub options: Option<Vec<String>>,
     /// Whether a new record must have it.
+    #[serde(default, deserialize_with = "never_null")]
+    #[schema(nullable = false)]
     pub required: Option<bool>,
     /// Whether it is personal data.
+    #[serde(default, deserialize_with = "never_null")]
+    #[schema(nullable = false)]
     pub pii: Option<bool>,
     /// Whether `q=` finds it.
+    #[serde(default, deserialize_with = "never_null")]
+    #[schema(nullable = false)]
     pub searchable: Option<bool>,
 }
 

@@ -14,6 +14,7 @@ use crate::db::json::{Jsonb, RawJson};
 use crate::error::{Error, FieldError, Result};
 use crate::external_ids::ExternalId;
 use crate::http::Versioned;
+use crate::http::json::{never_null, null_empties};
 use crate::schema::channels;
 use crate::values::valid;
 
@@ -168,7 +169,7 @@ pub struct NewChannel {
     /// What it can do, in the company's own words.
     #[serde(default)]
     #[validate(length(max = 50), custom(function = "valid::tags"))]
-    #[schema(example = json!(["html", "attachments"]), max_items = 50)]
+    #[schema(value_type = Vec<crate::values::items::Word>, inline, example = json!(["html", "attachments"]), max_items = 50)]
     pub capabilities: Vec<String>,
     /// How much it sends at most.
     #[validate(nested)]
@@ -186,7 +187,7 @@ pub struct NewChannel {
     /// Free labels.
     #[serde(default)]
     #[validate(length(max = 100), custom(function = "valid::tags"))]
-    #[schema(example = json!(["marketing"]), max_items = 100)]
+    #[schema(value_type = Vec<crate::values::items::Word>, inline, example = json!(["marketing"]), max_items = 100)]
     pub tags: Vec<String>,
 }
 
@@ -197,26 +198,41 @@ pub struct NewChannel {
 #[diesel(table_name = channels)]
 pub struct ChannelPatch {
     /// Ids in outside systems; replaces all.
+    #[serde(default, deserialize_with = "null_empties")]
     #[validate(length(max = 50), nested)]
     #[schema(value_type = Option<Vec<ExternalId>>, max_items = 50)]
     pub external_ids: Option<Jsonb<Vec<ExternalId>>>,
     /// What kind of place it is: only for a channel that an upsert makes.
+    #[serde(default, deserialize_with = "never_null")]
     #[diesel(skip_update)]
+    #[schema(nullable = false)]
     pub r#type: Option<ChannelType>,
     /// Name for people.
+    #[serde(default, deserialize_with = "never_null")]
     #[validate(length(min = 1, max = 200))]
-    #[schema(example = "Newsletter", min_length = 1, max_length = 200)]
+    #[schema(example = "Newsletter", min_length = 1, max_length = 200, nullable = false)]
     pub name: Option<String>,
     /// Who carries it out.
+    #[serde(default, deserialize_with = "never_null")]
     #[validate(length(max = 63), custom(function = "valid::key"))]
-    #[schema(example = "smtp", min_length = 1, max_length = 63, pattern = "^[a-z][a-z0-9_]*$")]
+    #[schema(
+        example = "smtp",
+        min_length = 1,
+        max_length = 63,
+        pattern = "^[a-z][a-z0-9_]*$",
+        nullable = false
+    )]
     pub provider: Option<String>,
     /// Which way it can be used.
+    #[serde(default, deserialize_with = "never_null")]
+    #[schema(nullable = false)]
     pub direction: Option<ChannelDirection>,
     /// Settings to change; null removes one. A secret stays where it is left out or sent as it was
     /// shown.
+    #[serde(default, deserialize_with = "never_null")]
     #[validate(custom(function = "settings::free_config"))]
     #[diesel(skip_update)]
+    #[schema(nullable = false)]
     pub config: Option<ChannelConfig>,
     /// In whose name it speaks.
     #[serde(default, with = "double_option")]
@@ -224,8 +240,9 @@ pub struct ChannelPatch {
     #[schema(value_type = Option<ChannelSender>)]
     pub sender: Option<Option<Jsonb<ChannelSender>>>,
     /// What it can do; replaces all.
+    #[serde(default, deserialize_with = "null_empties")]
     #[validate(length(max = 50), custom(function = "valid::tags"))]
-    #[schema(example = json!(["html", "attachments"]), max_items = 50)]
+    #[schema(value_type = Option<Vec<crate::values::items::Word>>, inline, example = json!(["html", "attachments"]), max_items = 50)]
     pub capabilities: Option<Vec<String>>,
     /// How much it sends at most.
     #[serde(default, with = "double_option")]
@@ -238,13 +255,15 @@ pub struct ChannelPatch {
     #[schema(value_type = Option<ChannelQuietHours>)]
     pub quiet_hours: Option<Option<Jsonb<ChannelQuietHours>>>,
     /// Free fields; the keys given are set, null removes a key.
+    #[serde(default, deserialize_with = "never_null")]
     #[validate(custom(function = "crate::attributes::valid"))]
-    #[schema(value_type = Option<Attributes>)]
+    #[schema(value_type = Attributes)]
     #[diesel(skip_update)]
     pub attributes: Option<Jsonb<Attributes>>,
     /// Free labels; replaces all.
+    #[serde(default, deserialize_with = "null_empties")]
     #[validate(length(max = 100), custom(function = "valid::tags"))]
-    #[schema(example = json!(["marketing"]), max_items = 100)]
+    #[schema(value_type = Option<Vec<crate::values::items::Word>>, inline, example = json!(["marketing"]), max_items = 100)]
     pub tags: Option<Vec<String>>,
 }
 

@@ -136,7 +136,7 @@ pub struct CustomerSearch {
     /// Fields to sort by, `-` for descending.
     #[serde(default)]
     #[validate(length(max = 5))]
-    #[schema(example = json!(["-created_at"]), max_items = 5)]
+    #[schema(value_type = Vec<crate::values::items::Word>, inline, example = json!(["-created_at"]), max_items = 5)]
     pub sort: Vec<String>,
     /// How many to return, 1 to 200; 50 unless said otherwise.
     #[schema(minimum = 1, maximum = 200, example = 50)]

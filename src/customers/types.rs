@@ -14,7 +14,7 @@ use crate::attributes::Attributes;
 use crate::db::json::{Jsonb, RawJson};
 use crate::external_ids::ExternalId;
 use crate::http::Versioned;
-use crate::http::json::null_empties;
+use crate::http::json::{never_null, null_empties};
 use crate::schema::{customer_stats, customers};
 use crate::values::money::Money;
 use crate::values::valid;
@@ -132,12 +132,12 @@ pub struct Preferences {
     /// Preferred channel types, best first.
     #[serde(default)]
     #[validate(length(max = 20), custom(function = "valid::tags"))]
-    #[schema(example = json!(["email"]))]
+    #[schema(value_type = Vec<crate::values::items::Word>, inline, example = json!(["email"]))]
     pub channels: Vec<String>,
     /// Topics of interest.
     #[serde(default)]
     #[validate(length(max = 100), custom(function = "valid::tags"))]
-    #[schema(example = json!(["climbing"]))]
+    #[schema(value_type = Vec<crate::values::items::Word>, inline, example = json!(["climbing"]))]
     pub topics: Vec<String>,
     /// Language of messages, BCP 47.
     #[validate(custom(function = "valid::locale"))]
@@ -381,7 +381,7 @@ pub struct NewCustomer {
     pub attributes: Jsonb<Attributes>,
     /// Free labels.
     #[validate(length(max = 100), custom(function = "crate::values::valid::tags"))]
-    #[schema(example = json!(["club"]))]
+    #[schema(value_type = Vec<crate::values::items::Word>, inline, example = json!(["club"]))]
     pub tags: Vec<String>,
     /// Further identities: other addresses, logins, browser ids.
     #[validate(length(max = 50), nested)]
@@ -462,10 +462,12 @@ pub struct CustomerPatch {
     #[schema(value_type = Option<Vec<Address>>)]
     pub addresses: Option<Jsonb<Vec<Address>>>,
     /// How far the customer has come; a manual move, any way.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "never_null", skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub lifecycle_stage: Option<LifecycleStage>,
     /// Whether the customer is in use.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "never_null", skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub status: Option<SettableStatus>,
     /// The user who looks after this customer.
     #[serde(default, with = "double_option", skip_serializing_if = "Option::is_none")]
@@ -489,15 +491,15 @@ pub struct CustomerPatch {
     #[serde(default, with = "double_option", skip_serializing_if = "Option::is_none")]
     pub score: Option<Option<i32>>,
     /// Free fields; the keys given are set, null removes a key.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "never_null", skip_serializing_if = "Option::is_none")]
     #[validate(custom(function = "crate::attributes::valid"))]
-    #[schema(value_type = Option<Attributes>)]
+    #[schema(value_type = Attributes)]
     #[diesel(skip_update)]
     pub attributes: Option<Jsonb<Attributes>>,
     /// Free labels; replaces all.
     #[serde(default, deserialize_with = "null_empties", skip_serializing_if = "Option::is_none")]
     #[validate(length(max = 100), custom(function = "crate::values::valid::tags"))]
-    #[schema(example = json!(["club"]))]
+    #[schema(value_type = Option<Vec<crate::values::items::Word>>, inline, example = json!(["club"]))]
     pub tags: Option<Vec<String>>,
 }
 

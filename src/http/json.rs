@@ -8,7 +8,7 @@ use actix_web::web::Bytes;
 use actix_web::{FromRequest, HttpRequest};
 use futures_util::future::LocalBoxFuture;
 use serde::Deserialize as _;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Error as _};
 use validator::{Validate, ValidationError, ValidationErrors, ValidationErrorsKind};
 
 use super::idempotency::BodyDigest;
@@ -23,6 +23,12 @@ const PARSE_INLINE_BYTES: usize = 64 * 1024;
 /// A JSON body that parsed and passed its validator.
 #[derive(Debug, Clone)]
 pub struct Json<T>(pub T);
+
+impl<T> Json<T> {
+    pub fn into_inner(self) -> T {
+        self.0
+    }
+}
 
 impl<T> Deref for Json<T> {
     type Target = T;
@@ -132,6 +138,17 @@ where
     T: serde::Deserialize<'de> + Default,
 {
     Option::<T>::deserialize(source).map(|value| Some(value.unwrap_or_default()))
+}
+
+/// For what a record always has: null cannot take it away.
+pub fn never_null<'de, D, T>(source: D) -> Result<Option<T>, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: serde::Deserialize<'de>,
+{
+    let given = Option::<T>::deserialize(source)?;
+    let given = given.ok_or_else(|| D::Error::custom("null cannot clear this field"));
+    given.map(Some)
 }
 
 /// The validator's findings as field errors; never the values it saw.

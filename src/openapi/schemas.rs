@@ -131,16 +131,11 @@ fn make_nullable(map: &mut Schema) {
     }
 }
 
-/// R8: a patch demands nothing, and null clears.
+/// R8: a patch demands nothing.
 fn loosen(schema: &mut Value) {
-    let Some(map) = schema.as_object_mut() else { return };
-    map.remove("required");
-    let properties = map.get_mut("properties").and_then(Value::as_object_mut);
-    properties
-        .into_iter()
-        .flat_map(Map::values_mut)
-        .filter_map(Value::as_object_mut)
-        .for_each(make_nullable);
+    if let Some(map) = schema.as_object_mut() {
+        map.remove("required");
+    }
 }
 
 /// R6, R7: gives answers and requests a schema of their own where their contracts differ, and drops

@@ -13,6 +13,7 @@ use crate::db::json::{Jsonb, RawJson};
 use crate::error::{Error, Result};
 use crate::external_ids::ExternalId;
 use crate::http::Versioned;
+use crate::http::json::{never_null, null_empties};
 use crate::schema::organizations;
 use crate::values::money::Money;
 
@@ -89,7 +90,7 @@ pub struct NewOrganization {
     /// Its internet domains, in lower case.
     #[serde(default)]
     #[validate(length(max = 100), custom(function = "valid_domains"))]
-    #[schema(example = json!(["bergsport.example.com"]), max_items = 100)]
+    #[schema(value_type = Vec<crate::values::items::Domain>, inline, example = json!(["bergsport.example.com"]), max_items = 100)]
     pub domains: Vec<String>,
     /// Line of business, in the company's own words.
     #[validate(length(max = 100))]
@@ -115,7 +116,7 @@ pub struct NewOrganization {
     /// Free labels.
     #[serde(default)]
     #[validate(length(max = 100), custom(function = "crate::values::valid::tags"))]
-    #[schema(example = json!(["key_account"]), max_items = 100)]
+    #[schema(value_type = Vec<crate::values::items::Word>, inline, example = json!(["key_account"]), max_items = 100)]
     pub tags: Vec<String>,
 }
 
@@ -126,16 +127,19 @@ pub struct NewOrganization {
 #[diesel(table_name = organizations)]
 pub struct OrganizationPatch {
     /// Ids in outside systems; replaces all.
+    #[serde(default, deserialize_with = "null_empties")]
     #[validate(length(max = 50), nested)]
     #[schema(value_type = Option<Vec<ExternalId>>, max_items = 50)]
     pub external_ids: Option<Jsonb<Vec<ExternalId>>>,
     /// Name of the organization.
+    #[serde(default, deserialize_with = "never_null")]
     #[validate(length(min = 1, max = 200))]
-    #[schema(example = "Bergsport Tirol GmbH", min_length = 1, max_length = 200)]
+    #[schema(example = "Bergsport Tirol GmbH", min_length = 1, max_length = 200, nullable = false)]
     pub name: Option<String>,
     /// Its internet domains, in lower case; replaces all.
+    #[serde(default, deserialize_with = "null_empties")]
     #[validate(length(max = 100), custom(function = "valid_domains"))]
-    #[schema(example = json!(["bergsport.example.com"]), max_items = 100)]
+    #[schema(value_type = Option<Vec<crate::values::items::Domain>>, inline, example = json!(["bergsport.example.com"]), max_items = 100)]
     pub domains: Option<Vec<String>>,
     /// Line of business, in the company's own words.
     #[serde(default, with = "double_option")]
@@ -159,13 +163,15 @@ pub struct OrganizationPatch {
     #[serde(default, with = "double_option")]
     pub owner_id: Option<Option<Uuid>>,
     /// Free fields; the keys given are set, null removes a key.
+    #[serde(default, deserialize_with = "never_null")]
     #[validate(custom(function = "crate::attributes::valid"))]
-    #[schema(value_type = Option<Attributes>)]
+    #[schema(value_type = Attributes)]
     #[diesel(skip_update)]
     pub attributes: Option<Jsonb<Attributes>>,
     /// Free labels; replaces all.
+    #[serde(default, deserialize_with = "null_empties")]
     #[validate(length(max = 100), custom(function = "crate::values::valid::tags"))]
-    #[schema(example = json!(["key_account"]), max_items = 100)]
+    #[schema(value_type = Option<Vec<crate::values::items::Word>>, inline, example = json!(["key_account"]), max_items = 100)]
     pub tags: Option<Vec<String>>,
 }
 

@@ -8,6 +8,7 @@ use uuid::Uuid;
 use validator::{Validate, ValidationError};
 
 use crate::auth::{Role, password};
+use crate::http::json::never_null;
 use crate::http::{AnyOf, Versioned};
 use crate::schema::users;
 use crate::seal::Secret;
@@ -86,20 +87,27 @@ pub struct NewUser {
 #[serde(deny_unknown_fields)]
 pub struct UserPatch {
     /// Address to sign in with.
+    #[serde(default, deserialize_with = "never_null")]
     #[validate(custom(function = "crate::values::valid::email"))]
-    #[schema(max_length = 254)]
+    #[schema(max_length = 254, nullable = false)]
     pub email: Option<String>,
     /// Name to show.
+    #[serde(default, deserialize_with = "never_null")]
     #[validate(length(min = 1, max = 200))]
-    #[schema(example = "Mira Berg", min_length = 1, max_length = 200)]
+    #[schema(example = "Mira Berg", min_length = 1, max_length = 200, nullable = false)]
     pub name: Option<String>,
     /// What the user may do; at most what the caller may.
+    #[serde(default, deserialize_with = "never_null")]
+    #[schema(nullable = false)]
     pub role: Option<Role>,
     /// Whether the user can sign in.
+    #[serde(default, deserialize_with = "never_null")]
+    #[schema(nullable = false)]
     pub status: Option<UserStatus>,
     /// New password, at least 12 characters.
+    #[serde(default, deserialize_with = "never_null")]
     #[validate(custom(function = "strong"))]
-    #[schema(value_type = Option<String>, format = Password, write_only, min_length = 12, max_length = 128)]
+    #[schema(value_type = Option<String>, format = Password, write_only, min_length = 12, max_length = 128, nullable = false)]
     pub password: Option<Secret>,
 }
 

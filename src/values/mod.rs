@@ -7,6 +7,7 @@ pub mod currency;
 pub mod duration;
 pub mod email;
 pub mod free;
+pub mod items;
 pub mod json;
 pub mod locale;
 pub mod money;

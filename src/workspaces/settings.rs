@@ -1,5 +1,6 @@
 //! What a company decides about its workspace.
 
+use crate::http::json::{never_null, null_empties};
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
@@ -57,7 +58,7 @@ pub struct WorkspaceSettings {
     pub retention_days: Option<i32>,
     /// Browser origins that may call the API, exactly as browsers send them.
     #[validate(length(max = 50), custom(function = "origins"))]
-    #[schema(max_items = 50, example = json!(["https://shop.example.com"]))]
+    #[schema(value_type = Vec<crate::values::items::Origin>, inline, max_items = 50, example = json!(["https://shop.example.com"]))]
     pub cors_origins: Vec<String>,
 }
 
@@ -66,6 +67,8 @@ pub struct WorkspaceSettings {
 #[serde(deny_unknown_fields)]
 pub struct WorkspaceSettingsPatch {
     /// When two records are taken for the same person.
+    #[serde(default, deserialize_with = "never_null")]
+    #[schema(nullable = false)]
     pub merge_policy: Option<MergePolicy>,
     /// The hours in which nobody is written to.
     #[serde(default, with = "double_option")]
@@ -77,8 +80,9 @@ pub struct WorkspaceSettingsPatch {
     #[schema(minimum = 1, maximum = 36500)]
     pub retention_days: Option<Option<i32>>,
     /// Browser origins that may call the API; the list is replaced.
+    #[serde(default, deserialize_with = "null_empties")]
     #[validate(length(max = 50), custom(function = "origins"))]
-    #[schema(max_items = 50, example = json!(["https://shop.example.com"]))]
+    #[schema(value_type = Option<Vec<crate::values::items::Origin>>, inline, max_items = 50, example = json!(["https://shop.example.com"]))]
     pub cors_origins: Option<Vec<String>>,
 }
 

@@ -9,5 +9,6 @@ mod isolation;
 mod limits;
 mod methods;
 mod parameters;
+mod patches;
 mod positions;
 mod tripwire;

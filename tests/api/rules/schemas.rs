@@ -5,8 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::walk::{
-    answered, bodies, body_name, components, entries, inside, is_nullable, list, operations,
-    reference, schemas,
+    answered, bodies, body_name, components, entries, inside, list, operations, reference, schemas,
 };
 
 /// No inline objects, `PascalCase` names, and every `$ref` leads somewhere.
@@ -128,19 +127,11 @@ pub fn r7(document: &Value) -> Vec<String> {
     found
 }
 
-/// Every property of a patch is optional and nullable.
+/// Every property of a patch is optional.
 pub fn r8(document: &Value) -> Vec<String> {
-    let mut found = Vec::new();
-    for (name, schema) in components(document).filter(|(name, _)| name.ends_with("Patch")) {
-        if list(&schema["required"]).next().is_some() {
-            found.push(format!("{name}: a patch demands something"));
-        }
-        let typed =
-            |s: &Value| !s["type"].is_null() || !s["$ref"].is_null() || s["oneOf"].is_array();
-        let firm = entries(&schema["properties"]).filter(|(_, s)| typed(s) && !is_nullable(s));
-        found.extend(firm.map(|(property, _)| format!("{name}.{property}: not nullable")));
-    }
-    found
+    let patches = components(document).filter(|(name, _)| name.ends_with("Patch"));
+    let demanding = patches.filter(|(_, schema)| list(&schema["required"]).next().is_some());
+    demanding.map(|(name, _)| format!("{name}: a patch demands something")).collect()
 }
 
 /// Maps say what they hold; a property that may be anything says why.
