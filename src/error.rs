@@ -142,7 +142,7 @@ pub struct Problem {
 }
 
 /// Why an operation did not happen.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum Error {
     /// The caller can do something about it.
     Problem(Box<Rejection>),
@@ -285,6 +285,11 @@ impl Error {
     /// Whether the caller, not we, has to change something: such an error may be stored and replayed.
     pub fn is_rejection(&self) -> bool {
         matches!(self, Self::Problem(rejection) if rejection.status < 500 && rejection.status != 429)
+    }
+
+    /// Whether it is our own fault, which may lie with one write of several.
+    pub fn is_fault(&self) -> bool {
+        matches!(self, Self::Constraint { .. } | Self::Internal(_))
     }
 
     /// What the caller is shown; our own faults lose their text here.

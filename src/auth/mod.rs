@@ -13,6 +13,7 @@ pub mod scope;
 pub mod token;
 
 use std::future::{Ready, ready};
+use std::hash::Hash;
 use std::sync::Arc;
 
 use actix_web::body::{EitherBody, MessageBody};
@@ -25,6 +26,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use crate::app::App;
+use crate::db::group::Group;
 use crate::db::{Actor, Conn, Outcome, Server, Session, Tx, WorkspaceId};
 use crate::error::{Error, Result};
 use crate::http::client_ip::client_ip;
@@ -215,5 +217,23 @@ impl Grant {
             })
         })
         .await
+    }
+
+    /// Writes together with others of the same workspace: one transaction and one commit for all
+    /// that wait. What has an `Idempotency-Key`, or is a dry run, stays alone.
+    pub async fn write_with_others<K, T>(
+        self,
+        group: &'static Group<K, T, Reply>,
+        kind: K,
+        item: T,
+    ) -> Result<Reply>
+    where
+        K: Clone + Eq + Hash + Send + 'static,
+        T: Send + 'static,
+    {
+        if self.idempotency.is_some() || self.is_dry_run {
+            return self.write(move |tx| group.alone(tx, &kind, &item)).await;
+        }
+        group.write(self.app.db.clone(), self.session, kind, item).await
     }
 }

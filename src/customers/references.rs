@@ -147,21 +147,13 @@ pub fn resolve_many(
                 None => None,
                 Some(Holder::Known(id)) => Some(id),
                 Some(Holder::New(position)) => {
-                    Some(made[position].as_ref().copied().map_err(copy)?)
+                    Some(made[position].as_ref().copied().map_err(Error::clone)?)
                 }
             };
             let anonymous_id = reference.and_then(|reference| reference.anonymous_id.clone());
             Ok(Referenced { customer_id, anonymous_id })
         })
         .collect())
-}
-
-/// The same refusal for another item that stands for the same new customer.
-fn copy(error: &Error) -> Error {
-    match error {
-        Error::Problem(rejection) => Error::Problem(rejection.clone()),
-        other => Error::internal(other.to_string()),
-    }
 }
 
 /// Somebody made the same person a moment before: run again, which then finds them.

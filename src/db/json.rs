@@ -71,6 +71,12 @@ impl RawJson {
         self.0.get()
     }
 
+    /// What was just stored, without reading it back.
+    pub fn of(value: &impl Serialize) -> crate::error::Result<Self> {
+        let raw = serde_json::value::to_raw_value(value);
+        raw.map(Self).map_err(|error| crate::error::Error::internal(error.to_string()))
+    }
+
     /// Looks inside after all.
     pub fn parse<T: DeserializeOwned>(&self) -> crate::error::Result<T> {
         serde_json::from_str(self.text())

@@ -5,6 +5,7 @@ pub mod constraints;
 pub mod embedded;
 mod error_map;
 pub mod grants;
+pub mod group;
 pub mod id;
 pub mod json;
 pub mod keyset;
@@ -86,7 +87,7 @@ pub struct Session {
 }
 
 /// Who did something.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Actor {
     pub kind: ActorKind,
     pub id: Option<Uuid>,

@@ -43,7 +43,7 @@ pub fn of_organization(workspace: WorkspaceId, organization: Uuid) -> Question {
 /// The recorded changes of one field of a customer.
 pub fn changes_of(workspace: WorkspaceId, customer: Uuid, field: &str) -> Question {
     of_customer(workspace, customer)
-        .filter(touchpoints::type_.eq("customer.updated"))
+        .filter(touchpoints::type_.eq_any(["customer.updated", "customer.lifecycle_stage_changed"]))
         .filter(touchpoints::properties.retrieve_as_object("changes").has_key(field.to_owned()))
 }
 
@@ -86,4 +86,17 @@ pub fn find(conn: &mut Conn, id: Uuid) -> Result<Touchpoint> {
         .select(TouchpointRow::as_select())
         .first(conn.pg)?;
     Ok(row.into())
+}
+
+/// Those of several touchpoints that are there, by id.
+pub fn find_many(conn: &mut Conn, ids: &[Uuid]) -> Result<Vec<(Uuid, Touchpoint)>> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows: Vec<TouchpointRow> = of(conn.workspace)
+        .filter(touchpoints::id.eq_any(ids))
+        .select(TouchpointRow::as_select())
+        .load(conn.pg)?;
+    let found = rows.into_iter().map(Touchpoint::from);
+    Ok(found.map(|touchpoint| (touchpoint.id, touchpoint)).collect())
 }

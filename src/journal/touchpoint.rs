@@ -3,13 +3,15 @@
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use utoipa::ToSchema;
 use uuid::Uuid;
 use validator::Validate;
 
-use super::Direction;
+use super::{Direction, Entry};
 use crate::db::ActorKind;
 use crate::db::json::{Expanded, RawJson};
+use crate::error::Result;
 use crate::schema::touchpoints;
 use crate::values::free::FreeObject;
 use crate::values::money::Money;
@@ -225,6 +227,36 @@ pub struct TouchpointRow {
     content: Option<RawJson>,
     context: Option<RawJson>,
     properties: RawJson,
+}
+
+impl Entry {
+    /// What a reader would find now that it was stored at `received_at`.
+    pub fn stored(self, received_at: DateTime<Utc>) -> Result<Touchpoint> {
+        let shown = |json: Option<Value>| json.map(|json| RawJson::of(&json)).transpose();
+        Ok(Touchpoint {
+            id: self.id,
+            customer_id: self.customer_id,
+            origin_customer_id: self.customer_id,
+            anonymous_id: self.anonymous_id,
+            organization_id: self.organization_id,
+            channel_id: self.channel_id,
+            direction: self.direction,
+            r#type: self.kind,
+            name: self.name,
+            occurred_at: crate::db::id::instant(self.id),
+            received_at,
+            source: self.source,
+            message_id: self.message_id,
+            subject: shown(self.subject)?.and_then(|subject| subject.parse().ok()),
+            conversation_id: None,
+            campaign_id: None,
+            actor: RawJson::of(&self.actor)?,
+            value: self.value,
+            content: shown(self.content)?.map(Expanded::new),
+            context: shown(self.context)?.map(Expanded::new),
+            properties: RawJson::of(&self.properties)?,
+        })
+    }
 }
 
 impl From<TouchpointRow> for Touchpoint {

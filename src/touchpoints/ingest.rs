@@ -16,16 +16,31 @@ use crate::error::{Code, Error, FieldError, Result};
 use crate::external_ids::{self, ExternalId, Owner};
 use crate::http::Reply;
 use crate::http::json::field_errors;
-use crate::journal::{self, Direction, Entry};
+use crate::journal::{self, Direction, Entry, Touchpoint};
 use crate::schema::touchpoint_keys;
 
-/// Stores one touchpoint, or finds it stored already.
-pub fn one(tx: &mut Tx, new: &NewTouchpoint, unknown: OnUnknownCustomer) -> Result<Reply> {
-    let results = many(tx, std::slice::from_ref(new), unknown)?;
-    let (status, id) = results.into_iter().next().expect("BUG: one in, one out")?;
-    let stored = journal::read::find(tx, id)?;
+/// Stores touchpoints that arrived one by one; each is answered as if it had been alone.
+pub fn each(
+    tx: &mut Tx,
+    new: &[NewTouchpoint],
+    unknown: OnUnknownCustomer,
+) -> Result<Vec<Result<Reply>>> {
+    let (results, entries) = take_in(tx, new, unknown)?;
+    let mut stored: HashMap<Uuid, Touchpoint> = HashMap::with_capacity(entries.len());
+    for entry in entries {
+        stored.insert(entry.id, entry.stored(tx.now)?);
+    }
+    let is_known = |id: &Uuid| stored.contains_key(id);
+    let repeated: Vec<Uuid> =
+        results.iter().flatten().map(|(_, id)| *id).filter(|id| !is_known(id)).collect();
+    stored.extend(journal::read::find_many(tx, &repeated)?);
+    Ok(results.into_iter().map(|result| reply(&stored, result?)).collect())
+}
+
+fn reply(stored: &HashMap<Uuid, Touchpoint>, (status, id): (u16, Uuid)) -> Result<Reply> {
+    let touchpoint = stored.get(&id).ok_or_else(Error::not_found)?;
     let location = format!("/v1/touchpoints/{id}");
-    let reply = Reply::json(StatusCode::CREATED, &stored)?.with("Location", location);
+    let reply = Reply::json(StatusCode::CREATED, touchpoint)?.with("Location", location);
     Ok(match status {
         201 => reply,
         _ => reply.with("Idempotent-Replayed", "true".into()),
@@ -39,22 +54,29 @@ pub fn many(
     new: &[NewTouchpoint],
     unknown: OnUnknownCustomer,
 ) -> Result<Vec<Result<(u16, Uuid)>>> {
+    take_in(tx, new, unknown).map(|(results, _)| results)
+}
+
+type Taken = (Vec<Result<(u16, Uuid)>>, Vec<Entry>);
+
+fn take_in(tx: &mut Tx, new: &[NewTouchpoint], unknown: OnUnknownCustomer) -> Result<Taken> {
     let mut intake = Intake::sort(tx, new)?;
     let fresh: Vec<usize> = intake.fresh();
     let people: Vec<_> = fresh.iter().map(|at| new[*at].customer.as_ref()).collect();
     let people = references::resolve_many(tx, &people, unknown)?;
     let memberships = memberships(tx, &people)?;
-    let mut entries = Vec::with_capacity(fresh.len());
-    for (at, person) in fresh.iter().zip(people) {
+    let (mut positions, mut entries) = (Vec::new(), Vec::with_capacity(fresh.len()));
+    for (at, person) in fresh.into_iter().zip(people) {
         match person {
-            Err(error) => intake.fates[*at] = Fate::Refused(error),
+            Err(error) => intake.fates[at] = Fate::Refused(error),
             Ok(person) => {
-                entries.push((*at, intake.entry(tx, &new[*at], *at, person, &memberships)?))
+                positions.push(at);
+                entries.push(intake.entry(tx, &new[at], at, person, &memberships)?);
             }
         }
     }
-    store(tx, &mut intake, &entries)?;
-    intake.results()
+    store(tx, &mut intake, &positions, &entries)?;
+    Ok((intake.results()?, entries))
 }
 
 /// What becomes of one touchpoint of a batch.
@@ -160,13 +182,12 @@ fn check(tx: &Tx, new: &NewTouchpoint) -> Result<()> {
 
 /// Stores the fresh ones. One that somebody else stored in the meantime makes the transaction run
 /// again, which then sees a repeat.
-fn store(tx: &mut Tx, intake: &mut Intake, entries: &[(usize, Entry)]) -> Result<()> {
+fn store(tx: &mut Tx, intake: &mut Intake, positions: &[usize], entries: &[Entry]) -> Result<()> {
     if entries.is_empty() {
         return Ok(());
     }
-    let rows: Vec<Entry> = entries.iter().map(|(_, entry)| entry.clone()).collect();
-    let stored = journal::append(tx, &rows)?;
-    for (at, entry) in entries {
+    let stored = journal::append(tx, entries)?;
+    for (at, entry) in positions.iter().zip(entries) {
         if !stored.contains(&entry.id) {
             return Err(Error::Retry("the same touchpoint was stored at the same time".into()));
         }
@@ -198,6 +219,9 @@ fn originals(tx: &mut Tx, keys: &[MessageKey]) -> Result<HashMap<(String, String
 fn memberships(tx: &mut Tx, people: &[Result<Referenced>]) -> Result<HashMap<Uuid, Uuid>> {
     let mut customers: Vec<Uuid> =
         people.iter().flatten().filter_map(|person| person.customer_id).collect();
+    if customers.is_empty() {
+        return Ok(HashMap::new());
+    }
     customers.sort_unstable();
     customers.dedup();
     crate::organizations::primary_organizations(tx, &customers)

@@ -3,6 +3,8 @@
 mod ingest;
 mod timeline;
 
+use std::sync::LazyLock;
+
 use actix_web::{get, post};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -15,6 +17,7 @@ pub use ingest::many as ingest;
 
 use crate::auth::{Caller, Scope};
 use crate::customers::references::{CustomerReference, OnUnknownCustomer};
+use crate::db::group::Group;
 use crate::error::Result;
 use crate::external_ids::ExternalId;
 use crate::http::reply::{IntoReply, Plain};
@@ -154,6 +157,10 @@ pub struct IngestOptions {
     pub on_unknown_customer: Option<OnUnknownCustomer>,
 }
 
+/// Touchpoints reported one by one, by what to do about unknown customers.
+static SINGLE: LazyLock<Group<OnUnknownCustomer, NewTouchpoint, Reply>> =
+    LazyLock::new(|| Group::new(|tx, unknown, new| ingest::each(tx, new, *unknown)));
+
 /// Report a touchpoint
 ///
 /// A repeat of the same `source` and `message_id` changes nothing and answers what is stored, with
@@ -167,7 +174,7 @@ async fn create_touchpoint(
 ) -> Result<Reply> {
     let grant = caller.must(Scope::TouchpointsIngest)?;
     let unknown = options.on_unknown_customer.unwrap_or(OnUnknownCustomer::Reject);
-    grant.write(move |tx| ingest::one(tx, &new, unknown)).await
+    grant.write_with_others(&SINGLE, unknown, new.into_inner()).await
 }
 
 /// Report up to 1000 touchpoints

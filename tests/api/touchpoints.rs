@@ -6,6 +6,7 @@ mod people;
 mod places;
 mod refusals;
 mod rollups;
+mod together;
 
 use serde_json::{Value, json};
 
