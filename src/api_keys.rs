@@ -226,7 +226,7 @@ impl Ready {
         let properties = json!({
             "kind": made.kind, "scopes": made.scopes, "livemode": made.livemode,
         });
-        record(tx, &change("api_key.created", made.id, properties))?;
+        record(tx, change("api_key.created", made.id, properties))?;
         Ok(made)
     }
 
@@ -273,7 +273,7 @@ impl ApiKey {
                 api_keys::updated_at.eq(tx.now),
             ))
             .execute(tx.pg)?;
-        record(tx, &change("api_key.revoked", id, json!({})))?;
+        record(tx, change("api_key.revoked", id, json!({})))?;
         Ok(NoContent)
     }
 }
@@ -300,7 +300,7 @@ impl ApiKeyPatch {
             .returning(ApiKey::as_returning())
             .get_result(tx.pg)?;
         let changes = differences(&to_json(&before)?, &to_json(&after)?);
-        record(tx, &change("api_key.updated", id, json!({ "changes": changes })))?;
+        record(tx, change("api_key.updated", id, json!({ "changes": changes })))?;
         Ok(after)
     }
 }
@@ -326,7 +326,7 @@ impl ApiKeyRotation {
         let ready = Ready { name, kind, scopes, livemode, expires_at };
         let made = ready.store(tx, texts.of(kind, livemode))?;
         let properties = json!({ "replaced_by": made.id, "expires_at": end });
-        record(tx, &change("api_key.rotated", id, properties))?;
+        record(tx, change("api_key.rotated", id, properties))?;
         Ok(made)
     }
 }

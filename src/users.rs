@@ -234,7 +234,7 @@ impl User {
         keep_an_owner(&owners, id)?;
         logins::forget(tx, id)?;
         diesel::delete(of(tx.home).filter(users::id.eq(id))).execute(tx.pg)?;
-        record(tx, &change("user.deleted", id, json!({})))?;
+        record(tx, change("user.deleted", id, json!({})))?;
         Ok(NoContent)
     }
 }
@@ -245,7 +245,7 @@ impl NewUser {
         let Some(user) = add(tx.pg, home, id, self, password_hash, now)? else {
             return Err(email_taken(tx, &parse_email(&self.email)?.norm)?);
         };
-        record(tx, &change("user.created", id, json!({ "role": user.role })))?;
+        record(tx, change("user.created", id, json!({ "role": user.role })))?;
         Ok(user)
     }
 }
@@ -328,9 +328,9 @@ impl Edit {
             }
         }
         if self.hash.is_some() {
-            changes["password"] = json!({});
+            changes.insert("password".into(), json!({}));
         }
-        record(tx, &change("user.updated", self.id, json!({ "changes": changes })))
+        record(tx, change("user.updated", self.id, json!({ "changes": changes })))
     }
 }
 

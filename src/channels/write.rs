@@ -121,7 +121,7 @@ impl ChannelPatch {
         let has_new_secrets = self.merge_config(tx, master, &before)?;
         let after = self.store(tx, id, attributes)?;
         let changes = differences(&to_json(&before)?, &to_json(&after)?);
-        if has_new_secrets || changes != json!({}) {
+        if has_new_secrets || !changes.is_empty() {
             note(tx, "channel.updated", id, json!({ "changes": changes }))?;
         }
         Ok(after)
@@ -255,7 +255,7 @@ fn to_json(channel: &Channel) -> Result<Value> {
 fn note(tx: &mut Tx, kind: &'static str, id: Uuid, properties: Value) -> Result<()> {
     record(
         tx,
-        &Change {
+        Change {
             kind,
             customer_id: None,
             organization_id: None,

@@ -7,6 +7,7 @@ use serde_json::json;
 use uuid::Uuid;
 use validator::Validate;
 
+use super::customer_change;
 use super::identities::{self, Mark, MarkKey};
 use super::types::{CustomerFields, CustomerStatus, LifecycleStage, NewCustomer};
 use super::update::search_text;
@@ -14,7 +15,7 @@ use crate::attributes::{AttributeResource, Definitions};
 use crate::db::Tx;
 use crate::error::{Error, OnConstraint, Result};
 use crate::http::json::field_errors;
-use crate::journal::{Direction, Entry, OWN_SOURCE, actor, append};
+use crate::journal::record_all;
 use crate::schema::customers;
 
 /// A new customer whose fields are all checked.
@@ -154,29 +155,11 @@ fn new_search_key(new: &NewCustomer, definitions: &Definitions) -> String {
 }
 
 fn announce(tx: &mut Tx, made: &HashMap<Uuid, CustomerFields>) -> Result<()> {
-    let mut ids: Vec<Uuid> = made.keys().copied().collect();
-    ids.sort_unstable();
-    let actor = actor(tx);
-    let entries: Vec<Entry> = ids
-        .into_iter()
-        .map(|customer| Entry {
-            id: tx.new_id(),
-            customer_id: Some(customer),
-            anonymous_id: None,
-            organization_id: None,
-            channel_id: None,
-            direction: Direction::Internal,
-            kind: "customer.created".into(),
-            name: None,
-            source: OWN_SOURCE.into(),
-            message_id: None,
-            subject: Some(json!({ "type": "customer", "id": customer })),
-            actor: actor.clone(),
-            value: None,
-            content: None,
-            context: None,
-            properties: json!({ "lifecycle_stage": made[&customer].lifecycle_stage }),
-        })
-        .collect();
-    append(tx, &entries).map(drop)
+    let mut made: Vec<&CustomerFields> = made.values().collect();
+    made.sort_unstable_by_key(|customer| customer.id);
+    let changes = made.into_iter().map(|customer| {
+        let properties = json!({ "lifecycle_stage": customer.lifecycle_stage });
+        customer_change("customer.created", customer.id, properties)
+    });
+    record_all(tx, changes)
 }

@@ -510,7 +510,7 @@ fn note(tx: &mut Tx, kind: &'static str, identity: &Identity) -> Result<()> {
     let properties = json!({ "type": identity.r#type, "source": identity.source });
     record(
         tx,
-        &Change {
+        Change {
             kind,
             customer_id: Some(identity.customer_id),
             organization_id: None,

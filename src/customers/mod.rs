@@ -93,7 +93,7 @@ async fn delete_customer(caller: Caller, id: Path<Uuid>, if_match: IfMatch) -> R
             identities::release(tx, *id)?;
             crate::attributes::release(tx, *id)?;
             mark_deleted(tx, *id, true)?;
-            record(tx, &customer_change("customer.deleted", *id, json!({})))?;
+            record(tx, customer_change("customer.deleted", *id, json!({})))?;
             Ok(NoContent)
         })
         .await
@@ -179,7 +179,7 @@ impl Customer {
             let definitions = crate::attributes::Definitions::load(tx, known)?;
             definitions.claim(tx, id, &stored.attributes.parse()?)?;
             mark_deleted(tx, id, false)?;
-            record(tx, &customer_change("customer.restored", id, json!({})))?;
+            record(tx, customer_change("customer.restored", id, json!({})))?;
         }
         Self::find(tx, id)
     }

@@ -13,7 +13,7 @@ use crate::db::json::Jsonb;
 use crate::error::{Error, Result};
 use crate::external_ids::ExternalId;
 use crate::http::IfMatch;
-use crate::journal::{differences, record};
+use crate::journal::{differences, record_all};
 use crate::schema::customers;
 use crate::values::text::search_key;
 
@@ -120,15 +120,16 @@ impl CustomerPatch {
     }
 
     fn note(&self, tx: &mut Tx, before: &CustomerFields, after: &CustomerFields) -> Result<()> {
-        let changes = differences(&to_json(before)?, &to_json(after)?);
-        record(tx, &customer_change("customer.updated", after.id, json!({ "changes": changes })))?;
-        if before.lifecycle_stage != after.lifecycle_stage {
-            let properties = json!({
-                "from": before.lifecycle_stage, "to": after.lifecycle_stage, "cause": "manual",
-            });
-            record(tx, &customer_change("customer.lifecycle_stage_changed", after.id, properties))?;
-        }
-        Ok(())
+        let mut changes = differences(&to_json(before)?, &to_json(after)?);
+        let moved = changes.remove("lifecycle_stage");
+        let updated = (!changes.is_empty())
+            .then(|| customer_change("customer.updated", after.id, json!({ "changes": changes })));
+        // A move is a change of state and has an entry of its own.
+        let moved = moved.map(|moved| {
+            let properties = json!({ "changes": { "lifecycle_stage": moved }, "cause": "manual" });
+            customer_change("customer.lifecycle_stage_changed", after.id, properties)
+        });
+        record_all(tx, updated.into_iter().chain(moved))
     }
 }
 

@@ -9,7 +9,7 @@ pub mod read;
 pub mod touchpoint;
 
 use chrono::{DateTime, NaiveDate, TimeZone, Utc};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 pub use append::append;
@@ -71,26 +71,35 @@ pub fn earliest() -> DateTime<Utc> {
 }
 
 /// Writes the touchpoint of a state change, in the transaction of the change.
-pub fn record(tx: &mut Tx, change: &Change) -> Result<()> {
-    let entry = Entry {
-        id: tx.new_id(),
-        customer_id: change.customer_id,
-        anonymous_id: None,
-        organization_id: change.organization_id,
-        channel_id: change.channel_id,
-        direction: Direction::Internal,
-        kind: change.kind.into(),
-        name: None,
-        source: OWN_SOURCE.into(),
-        message_id: None,
-        subject: Some(json!({ "type": change.subject.0, "id": change.subject.1 })),
-        actor: actor(tx),
-        value: None,
-        content: None,
-        context: None,
-        properties: change.properties.clone(),
-    };
-    append(tx, &[entry]).map(drop)
+pub fn record(tx: &mut Tx, change: Change) -> Result<()> {
+    record_all(tx, [change])
+}
+
+/// Writes the touchpoints of several state changes, in their order, with one statement.
+pub fn record_all<'a>(tx: &mut Tx, changes: impl IntoIterator<Item = Change<'a>>) -> Result<()> {
+    let actor = actor(tx);
+    let entries: Vec<Entry> = changes
+        .into_iter()
+        .map(|change| Entry {
+            id: tx.new_id(),
+            customer_id: change.customer_id,
+            anonymous_id: None,
+            organization_id: change.organization_id,
+            channel_id: change.channel_id,
+            direction: Direction::Internal,
+            kind: change.kind.into(),
+            name: None,
+            source: OWN_SOURCE.into(),
+            message_id: None,
+            subject: Some(json!({ "type": change.subject.0, "id": change.subject.1 })),
+            actor: actor.clone(),
+            value: None,
+            content: None,
+            context: None,
+            properties: change.properties,
+        })
+        .collect();
+    append(tx, &entries).map(drop)
 }
 
 /// The one who acts in this transaction, as touchpoints name them.
@@ -99,18 +108,17 @@ pub fn actor(tx: &Tx) -> Value {
 }
 
 /// Old and new values of the fields that differ, as `{"field": {"from": …, "to": …}}`.
-pub fn differences(before: &Value, after: &Value) -> Value {
+pub fn differences(before: &Value, after: &Value) -> Map<String, Value> {
     const SILENT: [&str; 3] = ["version", "updated_at", "stats"];
     let (Some(before), Some(after)) = (before.as_object(), after.as_object()) else {
-        return json!({});
+        return Map::new();
     };
     let changed = after
         .iter()
         .filter(|(name, to)| !SILENT.contains(&name.as_str()) && before.get(*name) != Some(to));
     changed
         .map(|(name, to)| (name.clone(), json!({ "from": before.get(name), "to": to })))
-        .collect::<serde_json::Map<_, _>>()
-        .into()
+        .collect()
 }
 
 /// 422 unless `at` can be the time of a touchpoint: from 1970 to a day ahead of us.

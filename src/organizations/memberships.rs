@@ -330,7 +330,7 @@ fn note_changes(tx: &mut Tx, before: &Membership, after: &Membership) -> Result<
 fn note(tx: &mut Tx, kind: &'static str, membership: &Membership, properties: Value) -> Result<()> {
     record(
         tx,
-        &Change {
+        Change {
             kind,
             customer_id: Some(membership.customer_id),
             organization_id: Some(membership.organization_id),

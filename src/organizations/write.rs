@@ -115,7 +115,7 @@ impl OrganizationPatch {
         }
         let after = self.store(tx, &before, attributes, &definitions)?;
         let changes = differences(&to_json(&before)?, &to_json(&after)?);
-        if changes != json!({}) {
+        if !changes.is_empty() {
             note(tx, "organization.updated", id, json!({ "changes": changes }))?;
         }
         Ok(after)
@@ -296,7 +296,7 @@ fn to_json(organization: &Organization) -> Result<Value> {
 fn note(tx: &mut Tx, kind: &'static str, id: Uuid, properties: Value) -> Result<()> {
     record(
         tx,
-        &Change {
+        Change {
             kind,
             customer_id: None,
             organization_id: Some(id),

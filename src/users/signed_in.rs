@@ -62,7 +62,7 @@ pub fn begin(tx: &mut Tx, account: Account, lasts: bool) -> Result<Option<Opened
         true => Some((family, issue(tx, account.id, family, livemode)?)),
         false => None,
     };
-    record(tx, &change("user.signed_in", account.id, json!({})))?;
+    record(tx, change("user.signed_in", account.id, json!({})))?;
     Ok(Some(Opened { account, livemode, refresh }))
 }
 
@@ -137,7 +137,7 @@ fn end(tx: &mut Tx, user: Uuid, family: Uuid, reason: &str) -> Result<()> {
         return Ok(());
     }
     refuse_access_tokens(tx, user)?;
-    record(tx, &change("user.signed_out", user, json!({ "reason": reason })))
+    record(tx, change("user.signed_out", user, json!({ "reason": reason })))
 }
 
 /// Refuses every access token that the user has now.
