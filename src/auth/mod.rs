@@ -2,7 +2,6 @@
 
 pub mod authenticate;
 mod base62;
-mod blocking;
 pub mod jwks;
 pub mod key;
 mod opaque;
@@ -16,12 +15,12 @@ use std::future::{Ready, ready};
 use std::hash::Hash;
 use std::sync::Arc;
 
+pub use crate::db::blocking::blocking;
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::http::header;
 use actix_web::middleware::Next;
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
-pub use blocking::blocking;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 

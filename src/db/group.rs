@@ -7,11 +7,13 @@
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use tokio::sync::oneshot;
 
+use super::blocking::in_time;
 use super::pool::CHECKOUT_TIMEOUT;
 use super::{Actor, Db, Outcome, Session, Tx, WorkspaceId, queued_since};
 use crate::error::{Error, Result};
@@ -45,6 +47,7 @@ struct Waiting<T, R> {
     item: T,
     answer: oneshot::Sender<Result<R>>,
     since: Instant,
+    has_begun: Arc<AtomicBool>,
 }
 
 impl<K, T, R> Group<K, T, R>
@@ -60,12 +63,15 @@ where
     /// Writes `item` with whatever else waits for its lane; durable when this returns `Ok`.
     pub async fn write(&'static self, db: Db, session: Session, kind: K, item: T) -> Result<R> {
         let (answer, answered) = oneshot::channel();
+        let (since, has_begun) = (Instant::now(), Arc::new(AtomicBool::new(false)));
+        let newcomer = Waiting { item, answer, since, has_begun: has_begun.clone() };
         let lane = Lane { workspace: session.workspace, actor: session.actor.clone(), kind };
-        if self.join(&lane, Waiting { item, answer, since: Instant::now() })? {
+        if self.join(&lane, newcomer)? {
             // It runs to its end even if this request is given up.
             drop(actix_web::web::block(move || self.lead(&db, &session, &lane)));
         }
-        answered.await.map_err(|gone| Error::internal(format!("a group was abandoned: {gone}")))?
+        let done = in_time(answered, since, &has_begun).await?;
+        done.map_err(|gone| Error::internal(format!("a group was abandoned: {gone}")))?
     }
 
     /// Whether the newcomer finds nobody at work and has to lead.
@@ -104,13 +110,14 @@ where
 
     fn serve(&self, db: &Db, session: &Session, kind: &K, crowd: Vec<Waiting<T, R>>) {
         let is_late = |waiting: &Waiting<T, R>| waiting.since.elapsed() >= CHECKOUT_TIMEOUT;
-        let (late, in_time): (Vec<_>, Vec<_>) = crowd.into_iter().partition(is_late);
+        let (late, punctual): (Vec<_>, Vec<_>) = crowd.into_iter().partition(is_late);
         for waiting in late {
             tell(waiting.answer, Err(Error::unavailable("waited too long for its turn")));
         }
-        let Some(oldest) = in_time.first().map(|waiting| waiting.since) else { return };
+        let Some(oldest) = punctual.first().map(|waiting| waiting.since) else { return };
+        punctual.iter().for_each(|waiting| waiting.has_begun.store(true, Ordering::Relaxed));
         let (items, answers): (Vec<T>, Vec<_>) =
-            in_time.into_iter().map(|waiting| (waiting.item, waiting.answer)).unzip();
+            punctual.into_iter().map(|waiting| (waiting.item, waiting.answer)).unzip();
         let results = queued_since(oldest, || self.store(db, session, kind, &items));
         let results = results.unwrap_or_else(|error| vec_of_errors(&error, items.len()));
         answers.into_iter().zip(results).for_each(|(answer, result)| tell(answer, result));
@@ -177,7 +184,8 @@ mod tests {
     }
 
     fn waiting(item: usize) -> Waiting<usize, usize> {
-        Waiting { item, answer: oneshot::channel().0, since: Instant::now() }
+        let (answer, has_begun) = (oneshot::channel().0, Arc::default());
+        Waiting { item, answer, since: Instant::now(), has_begun }
     }
 
     fn numbers() -> Numbers {

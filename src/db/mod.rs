@@ -1,6 +1,7 @@
 //! The one road to the database: a [`Conn`] for reads and a [`Tx`] for writes, both bound to one
 //! workspace.
 
+pub mod blocking;
 pub mod constraints;
 pub mod embedded;
 mod error_map;
