@@ -32,7 +32,7 @@ impl CustomerPatch {
         if self.attributes.is_some() {
             definitions.claim(tx, id, &attributes)?;
         }
-        let after = self.store(tx, id, &attributes, &definitions)?;
+        let after = self.store(tx, &before, &attributes, &definitions)?;
         self.note(tx, &before, &after)?;
         Customer::find(tx, id)
     }
@@ -98,25 +98,37 @@ impl CustomerPatch {
     fn store(
         &self,
         tx: &mut Tx,
-        id: Uuid,
+        before: &CustomerFields,
         attributes: &Attributes,
         definitions: &Definitions,
     ) -> Result<CustomerFields> {
         use customers as c;
-        let primaries = Primaries::of(&identities::of_customer(tx, id)?);
-        let stored: CustomerFields = diesel::update(of(tx.workspace).filter(c::id.eq(id)))
+        let email = mirrored(IdentityType::Email, self.email.as_ref(), &before.email)?;
+        let phone = mirrored(IdentityType::Phone, self.phone.as_ref(), &before.phone)?;
+        let references = match &self.external_ids {
+            Some(references) => references.0.clone(),
+            None => before.external_ids.parse()?,
+        };
+        let names = [
+            self.first_name.as_ref().unwrap_or(&before.first_name),
+            self.last_name.as_ref().unwrap_or(&before.last_name),
+            self.display_name.as_ref().unwrap_or(&before.display_name),
+        ];
+        let [first_name, last_name, display_name] = names;
+        let texts = [first_name, last_name, display_name, &email, &phone];
+        let searched = search_text(texts, &references, &definitions.search_text(attributes));
+        Ok(diesel::update(of(tx.workspace).filter(c::id.eq(before.id)))
             .set((
                 self,
-                c::email.eq(&primaries.email),
-                c::phone.eq(&primaries.phone),
+                c::email.eq(&email),
+                c::phone.eq(&phone),
                 c::attributes.eq(Jsonb(attributes.clone())),
+                c::search_key.eq(searched),
                 c::version.eq(c::version + 1),
                 c::updated_at.eq(tx.now),
             ))
             .returning(CustomerFields::as_returning())
-            .get_result(tx.pg)?;
-        index(tx, &stored, attributes, definitions)?;
-        Ok(stored)
+            .get_result(tx.pg)?)
     }
 
     fn note(&self, tx: &mut Tx, before: &CustomerFields, after: &CustomerFields) -> Result<()> {
@@ -171,6 +183,22 @@ fn replace_external(tx: &mut Tx, id: Uuid, references: &[ExternalId]) -> Result<
         placed.map(|(position, one)| Mark::external(one).from(&place(position))).collect();
     identities::keep_only(tx, id, IdentityType::External, &marks)?;
     identities::claim(tx, id, &marks)
+}
+
+/// A primary email or phone after a patch, as the row mirrors it.
+fn mirrored(
+    kind: IdentityType,
+    given: Option<&Option<String>>,
+    before: &Option<String>,
+) -> Result<Option<String>> {
+    match given {
+        None => Ok(before.clone()),
+        Some(None) => Ok(None),
+        Some(Some(value)) => {
+            let mark = Mark::parse(kind, None, value);
+            mark.map(|mark| Some(mark.norm)).map_err(|fault| Error::invalid(vec![fault]))
+        }
+    }
 }
 
 /// The primary email and phone of a customer, which its row mirrors.

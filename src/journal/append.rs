@@ -114,11 +114,11 @@ const STORE: &str = "
 ), stats as (
     insert into customer_stats as s
       (workspace_id, customer_id, touchpoints_count, first_seen_at, last_seen_at, last_contacted_at)
-    select scope.workspace_id, customer_id, count(*) filter (where direction <> 'internal'),
+    select scope.workspace_id, customer_id, count(*),
            min(at) filter (where direction = 'inbound'),
            max(at) filter (where direction = 'inbound'),
            max(at) filter (where direction = 'outbound')
-      from fresh, scope where customer_id is not null
+      from fresh, scope where customer_id is not null and direction <> 'internal'
      group by scope.workspace_id, customer_id order by customer_id
     on conflict (workspace_id, customer_id) do update
        set touchpoints_count = s.touchpoints_count + excluded.touchpoints_count,

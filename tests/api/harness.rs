@@ -159,6 +159,7 @@ struct Server {
 
 impl Server {
     fn start() -> Self {
+        crate::statements::watch_connections();
         if std::env::var_os("TEST_LOG").is_some() {
             ecrm::logging::init(ecrm::logging::Format::Text);
         }

@@ -22,6 +22,7 @@ mod predicate;
 mod profiles;
 mod rules;
 mod sessions;
+mod statements;
 mod test_mode;
 mod things;
 mod timeline;

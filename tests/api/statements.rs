@@ -1,0 +1,135 @@
+//! How many statements a request costs: few, and as many for a thousand records as for one.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
+
+use diesel::connection::{Instrumentation, InstrumentationEvent, set_default_instrumentation};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::harness::{Client, workspace};
+
+/// Statements by the workspace they name, for those that are being watched.
+static SEEN: LazyLock<Mutex<HashMap<String, usize>>> = LazyLock::new(Mutex::default);
+static WATCHED: AtomicUsize = AtomicUsize::new(0);
+
+fn seen() -> MutexGuard<'static, HashMap<String, usize>> {
+    SEEN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+struct Counter;
+
+impl Instrumentation for Counter {
+    fn on_connection_event(&mut self, event: InstrumentationEvent<'_>) {
+        let InstrumentationEvent::StartQuery { query, .. } = event else { return };
+        if WATCHED.load(Ordering::Relaxed) == 0 {
+            return;
+        }
+        let text = query.to_string();
+        // The tripwire is the suite's own.
+        if !text.contains("set_config") {
+            let mut seen = seen();
+            let watched = seen.iter_mut().filter(|(workspace, _)| text.contains(*workspace));
+            watched.for_each(|(_, count)| *count += 1);
+        }
+    }
+}
+
+/// Lets every connection from now on count what it is asked.
+pub fn watch_connections() {
+    set_default_instrumentation(|| Some(Box::new(Counter))).expect("an instrumentation");
+}
+
+/// The statements that name the client's workspace while `work` runs.
+fn statements(client: &Client, work: impl FnOnce()) -> usize {
+    let workspace = client.workspace_id.to_string();
+    seen().insert(workspace.clone(), 0);
+    WATCHED.fetch_add(1, Ordering::Relaxed);
+    work();
+    WATCHED.fetch_sub(1, Ordering::Relaxed);
+    seen().remove(&workspace).expect("it was put there")
+}
+
+/// A request whose credential is known already: that it is checked is not counted.
+fn warm() -> Client {
+    let client = workspace();
+    client.get("/v1/workspace").expect(200);
+    client
+}
+
+#[test]
+fn a_read_is_one_statement() {
+    let client = warm();
+    let ada = client.post("/v1/customers", json!({ "first_name": "Ada" })).expect(201).id();
+    let predicate = json!({ "where": { "did": { "type": "order.placed", "at_least": 2 } } });
+    let reads: [(&str, Option<Value>); 5] = [
+        (&format!("/v1/customers/{ada}"), None),
+        ("/v1/customers?limit=50", None),
+        ("/v1/touchpoints?limit=50", None),
+        ("/v1/organizations?limit=50", None),
+        ("/v1/customers/search", Some(predicate)),
+    ];
+    for (path, body) in reads {
+        let count = statements(&client, || match body {
+            None => drop(client.get(path).expect(200)),
+            Some(body) => drop(client.post(path, body).expect(200)),
+        });
+        // A search asks for the definitions of attributes first.
+        let most = if path.ends_with("search") { 2 } else { 1 };
+        assert!((1..=most).contains(&count), "{path}: {count} statements");
+    }
+}
+
+#[test]
+fn a_write_is_a_few_statements() {
+    let client = warm();
+    let mut id = String::new();
+    let create = statements(&client, || {
+        let body = json!({ "first_name": "Ada", "email": "ada@shop.example.com" });
+        id = client.post("/v1/customers", body).expect(201).id();
+    });
+    let patch = statements(&client, || {
+        client.patch(&format!("/v1/customers/{id}"), json!({ "score": 7 })).expect(200);
+    });
+    let touchpoint = statements(&client, || {
+        let body = json!({ "type": "page.viewed", "customer": { "id": id } });
+        client.post("/v1/touchpoints", body).expect(201);
+    });
+    // What performance was measured with; a statement more needs a reason.
+    assert_eq!((create, patch, touchpoint), (5, 5, 3));
+}
+
+fn touchpoints(count: usize) -> Value {
+    let item = |n: usize| {
+        json!({ "type": "page.viewed", "source": "shop", "message_id": Uuid::now_v7(),
+                "customer": { "email": format!("{n}-{}@x.example.com", Uuid::now_v7()) } })
+    };
+    json!({ "items": (0..count).map(item).collect::<Vec<_>>() })
+}
+
+fn customers(count: usize) -> Value {
+    let item = |_| json!({ "email": format!("{}@x.example.com", Uuid::now_v7()) });
+    json!({ "items": (0..count).map(item).collect::<Vec<_>>() })
+}
+
+#[test]
+fn a_batch_costs_as_many_statements_whatever_its_size() {
+    let client = warm();
+    let batches: [(&str, fn(usize) -> Value); 2] = [
+        ("/v1/touchpoints/batch?on_unknown_customer=create", touchpoints),
+        ("/v1/customers/batch", customers),
+    ];
+    for (path, items) in batches {
+        let send = |count| {
+            let body = items(count);
+            statements(&client, || {
+                let answer = client.post(path, body).expect(207);
+                assert_eq!(answer.json["failed"], 0, "{}", answer.text);
+            })
+        };
+        let (few, many) = (send(2), send(400));
+        assert_eq!(few, many, "{path}");
+        assert!(few > 0);
+    }
+}
