@@ -16,7 +16,6 @@ mod golden;
 mod kill;
 mod migrations;
 mod network;
-mod pool;
 mod postgres;
 mod promise;
 mod proxy;
@@ -25,6 +24,7 @@ mod service;
 mod shutdown;
 mod sockets;
 mod stage;
+mod wire;
 
 /// Whether the long versions were asked for.
 fn is_long() -> bool {

@@ -120,10 +120,14 @@ impl Postgres {
         }
     }
 
-    fn pid(&self) -> Option<Pid> {
+    /// Where its data lies.
+    pub fn cluster(&self) -> Option<PathBuf> {
         let mut entries = std::fs::read_dir(self.home()?).ok()?.flatten().map(|entry| entry.path());
-        let cluster = entries.find(|path| path.join("PG_VERSION").exists())?;
-        let text = std::fs::read_to_string(cluster.join("postmaster.pid")).ok()?;
+        entries.find(|path| path.join("PG_VERSION").exists())
+    }
+
+    fn pid(&self) -> Option<Pid> {
+        let text = std::fs::read_to_string(self.cluster()?.join("postmaster.pid")).ok()?;
         Some(Pid::from_raw(text.lines().next()?.trim().parse().ok()?))
     }
 

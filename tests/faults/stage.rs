@@ -148,7 +148,6 @@ impl Stage {
 
 impl Drop for Stage {
     fn drop(&mut self) {
-        self.service.terminate();
         // A test that failed may have stopped Postgres; its database then stays until the end.
         if !thread::panicking() {
             self.postgres.drop_database(&self.database);
