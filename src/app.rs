@@ -1,8 +1,8 @@
 //! Everything a request can reach, made once per process.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, RwLock};
+use std::time::Instant;
 
 use actix_web::{HttpRequest, web};
 use aws_lc_rs::hmac;
@@ -35,7 +35,7 @@ pub struct Parts {
     /// Browser origins that some workspace allows.
     pub origins: Origins,
     pub scheduled: Scheduled,
-    is_draining: AtomicBool,
+    draining_since: OnceLock<Instant>,
 }
 
 /// Which upkeep this process has queued for which period.
@@ -98,7 +98,7 @@ impl App {
             metrics,
             origins: Origins::default(),
             scheduled: Scheduled::default(),
-            is_draining: false.into(),
+            draining_since: OnceLock::new(),
             db,
             config,
         })))
@@ -110,12 +110,12 @@ impl App {
         Self::clone(data)
     }
 
-    /// After SIGTERM: readiness fails and no new job starts.
-    pub fn drain(&self) {
-        self.is_draining.store(true, Ordering::Relaxed);
+    /// After SIGTERM: readiness fails and no new job starts. Returns when that was asked first.
+    pub fn drain(&self) -> Instant {
+        *self.draining_since.get_or_init(Instant::now)
     }
 
     pub fn is_draining(&self) -> bool {
-        self.is_draining.load(Ordering::Relaxed)
+        self.draining_since.get().is_some()
     }
 }

@@ -1,7 +1,8 @@
 //! Serving, working and migrating.
 
 use std::net::TcpListener;
-use std::time::Duration;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use actix_web::rt::System;
 
@@ -50,13 +51,26 @@ fn run(app: App, socket: TcpListener) -> Result<()> {
         });
         server.await
     });
-    app.drain();
+    end(&app, threads)?;
+    served.map_err(text)
+}
+
+/// Waits for background threads as long as for requests. One that waits for a database that has
+/// fallen silent ends with the process; its jobs are taken up again when their lease is over.
+fn end(app: &App, threads: Vec<JoinHandle<()>>) -> Result<()> {
+    let patience = app.config.drain_delay + Duration::from_secs(app.config.shutdown_timeout_s);
+    let deadline = app.drain() + patience;
     for thread in threads {
-        if thread.join().is_err() {
-            log::error!("a background thread panicked");
+        while !thread.is_finished() && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        if !thread.is_finished() {
+            log::warn!("a background thread still waits for the database");
+        } else if thread.join().is_err() {
+            return Err("a background thread panicked".into());
         }
     }
-    served.map_err(text)
+    Ok(())
 }
 
 /// Makes the demo workspace on the first start and says where to begin.
@@ -103,8 +117,7 @@ pub fn work(config: Config) -> Result<()> {
     let app = boot::app(config, &database)?;
     let thread = worker::start(app.clone()).map_err(|error| error.to_string())?;
     System::new().block_on(http::server::wait_for_signal()).map_err(|error| error.to_string())?;
-    app.drain();
-    thread.join().map_err(|_panic| "the worker panicked".to_owned())
+    end(&app, vec![thread])
 }
 
 /// Brings the database up to date and names what was done.
