@@ -44,11 +44,14 @@ impl Phone {
 /// The digits as they are, unless they make a number of the plan only without a trunk prefix, as
 /// in `+49 (0)30 …`. The parser alone would take the first 8 off `+7 800 …`, too.
 fn international(dialled: &str) -> Option<String> {
-    let number = phonenumber::parse(None, dialled).ok()?;
+    let digits: String = dialled.chars().filter(|c| *c == '+' || c.is_ascii_digit()).collect();
+    // The parser takes all up to the first `-` for the country: `+4930-901820` is none to it.
+    let number = phonenumber::parse(None, dialled).or_else(|_| phonenumber::parse(None, &digits));
+    let number = number.ok()?;
     if number.is_valid() {
         return Some(number.format().mode(Mode::E164).to_string());
     }
-    Some(dialled.chars().filter(|c| *c == '+' || c.is_ascii_digit()).collect())
+    Some(digits)
 }
 
 fn national(dialled: &str, region: country::Id) -> Option<String> {
@@ -117,6 +120,13 @@ mod tests {
             assert_eq!(e164(number, Some("RU")).as_deref(), Some(number));
         }
         assert_eq!(e164("+49 (0)30 901820", None).as_deref(), Some("+4930901820"));
+    }
+
+    #[test]
+    fn a_hyphen_may_stand_anywhere_after_the_country() {
+        for number in ["+4930-901820", "+49-30-901820", "+49309-01820", "+4930901-820"] {
+            assert_eq!(e164(number, None).as_deref(), Some("+4930901820"), "{number}");
+        }
     }
 
     #[test]
