@@ -158,7 +158,7 @@ fn the_database_and_memory_agree() {
     let mut chance = Chance::new(20_240_501);
     let mut world = World::new(&mut chance);
     let (mut checked_predicates, mut some, mut all) = (0, 0, 0);
-    for _ in 0..3000 {
+    for _ in 0..rounds() {
         let predicate = predicates::predicate(&mut chance, 3);
         let Ok(checked) = check(&predicate) else { continue };
         for workspace_id in made_up::WORKSPACES {
@@ -172,6 +172,12 @@ fn the_database_and_memory_agree() {
     // Agreement about nothing would prove nothing.
     assert!(checked_predicates > 4000, "{checked_predicates}");
     assert!(some - all > checked_predicates / 3, "{some} {all} {checked_predicates}");
+}
+
+/// 3000, or more with `PROPTEST_CASES`, as for the other laws that chance tries.
+fn rounds() -> u32 {
+    let asked = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok());
+    asked.unwrap_or(0).max(3000)
 }
 
 #[test]
