@@ -19,7 +19,7 @@ use crate::postgres::{End, Postgres};
 use crate::service::Service;
 use writer::{Acknowledged, Figures, Writer};
 
-const WRITERS: u64 = 6;
+const WRITERS: u64 = 8;
 
 /// How much a run has to see, and how long it may take.
 struct Goal {
@@ -125,8 +125,11 @@ fn run(
             if is_stuck || writers.iter().any(thread::ScopedJoinHandle::is_finished) {
                 break;
             }
-            thread::sleep(Duration::from_millis(500 + random.below(goal.pause_ms)));
-            kills.one(&mut random, service, postgres);
+            if kills.total() < goal.kills {
+                thread::sleep(Duration::from_millis(500 + random.below(goal.pause_ms)));
+                kills.one(&mut random, service, postgres);
+            }
+            thread::sleep(Duration::from_millis(50));
         }
         is_over.store(true, Ordering::Relaxed);
         writers.into_iter().map(|writer| writer.join().unwrap()).collect::<Vec<_>>()

@@ -59,7 +59,11 @@ impl Postgres {
         let mut postgres = Self { folder, running, databases, key: String::new() };
         postgres.start();
         postgres.stop_after_us();
-        postgres.connect("postgres").batch_execute(&format!("create database {TEMPLATE}")).unwrap();
+        let mut pg = postgres.connect("postgres");
+        // After a crash Postgres makes sure of every file, one by one, unless told so. The setting
+        // is for Linux alone.
+        drop(pg.batch_execute("alter system set recovery_init_sync_method = 'syncfs'"));
+        pg.batch_execute(&format!("create database {TEMPLATE}")).expect("a database");
         migrate::run(&postgres.url(Role::Owner, TEMPLATE)).expect("migrations");
         let url = postgres.url(Role::Owner, TEMPLATE);
         service::run(&postgres.folder, &url, &["workspace", "create", "faults"]);

@@ -141,16 +141,19 @@ fn counted_activity(log: &[Raw]) -> BTreeSet<String> {
 const STATS: &str = "select concat_ws(' ', customer_id, touchpoints_count,
     coalesce((extract(epoch from first_seen_at) * 1000000)::bigint, 0),
     coalesce((extract(epoch from last_seen_at) * 1000000)::bigint, 0),
-    coalesce((extract(epoch from last_contacted_at) * 1000000)::bigint, 0)) from customer_stats";
+    coalesce((extract(epoch from last_contacted_at) * 1000000)::bigint, 0)) from customer_stats
+    where touchpoints_count > 0";
 
 fn counted_stats(log: &[Raw]) -> BTreeSet<String> {
     // Touchpoints, then first and last seen and last contacted; 0 is never.
     let mut found: BTreeMap<&str, [i64; 4]> = BTreeMap::new();
-    for Raw { at, customer, direction, .. } in log {
+    // What the log tells of our own changes is no touch.
+    for Raw { at, customer, direction, .. } in log.iter().filter(|row| row.direction != "internal")
+    {
         let Some(customer) = customer else { continue };
         let stats = found.entry(customer).or_default();
         let at = at.timestamp_micros();
-        stats[0] += i64::from(direction != "internal");
+        stats[0] += 1;
         if direction == "inbound" {
             stats[1] = if stats[1] == 0 { at } else { stats[1].min(at) };
             stats[2] = stats[2].max(at);
