@@ -208,6 +208,22 @@ fn every_setting_that_is_named_anywhere_exists() {
 }
 
 #[test]
+fn every_metric_that_is_named_in_a_document_exists() {
+    let mut count = 0;
+    let code = read("src/metrics.rs");
+    for (path, text) in documents() {
+        let words = text.split(|c: char| !(c.is_ascii_lowercase() || c == '_'));
+        let families = ["ecrm_http_", "ecrm_db_", "ecrm_jobs", "ecrm_build_"];
+        for word in words.filter(|word| families.iter().any(|family| word.starts_with(family))) {
+            let name = word.trim_end_matches("_bucket");
+            assert!(code.contains(&format!("\"{name}\"")), "{path} names {word}");
+            count += 1;
+        }
+    }
+    assert!(count > 15, "only {count} metrics were found");
+}
+
+#[test]
 fn every_setting_stands_in_the_example_and_in_help() {
     let example = read(".env.example");
     let help = ecrm(&["--help"]);
@@ -254,6 +270,36 @@ fn every_link_between_documents_leads_somewhere() {
         }
     }
     assert!(count > 30, "only {count} links were found");
+}
+
+/// What stands between backticks.
+fn quoted(text: &str) -> impl Iterator<Item = &str> {
+    text.split('`').skip(1).step_by(2)
+}
+
+#[test]
+fn every_promise_of_safety_is_shown_by_tests_that_exist() {
+    let security = read("docs/security.md");
+    let (_, rest) = security.split_once("\n## What is promised\n").expect("promises");
+    let (promises, _) = rest.split_once("\n## ").expect("a next section");
+    let is_code = |path: &String| [".rs", ".py"].iter().any(|ending| path.ends_with(ending));
+    let code: Vec<String> =
+        tree().into_iter().filter(|(path, _)| is_code(path)).map(|(_, text)| text).collect();
+    let mut count = 0;
+    for row in promises.lines().filter(|line| line.starts_with("| ") && !line.contains("shown by"))
+    {
+        let (_, cell) = row.trim_end_matches(" |").rsplit_once(" | ").expect("two cells");
+        assert!(quoted(cell).count() > 0, "no test shows: {row}");
+        for test in quoted(cell) {
+            let is_there = ["fn ", "def "].iter().any(|word| {
+                let head = format!("{word}{test}(");
+                code.iter().any(|text| text.contains(&head))
+            });
+            assert!(is_there, "docs/security.md names `{test}`, which is no test");
+            count += 1;
+        }
+    }
+    assert!(count > 80, "only {count} tests are named");
 }
 
 #[test]

@@ -98,7 +98,8 @@ pub(super) fn verify(mut config: Config) -> Result<()> {
 }
 
 fn connect(url: &str) -> Result<PgConnection> {
-    let mut pg = PgConnection::establish(url).map_err(|error| error.to_string())?;
+    // libpq's text has lines and ends in one.
+    let mut pg = PgConnection::establish(url).map_err(|error| error.to_string().trim().into())?;
     pg.batch_execute(SESSION).map_err(|error| error.to_string())?;
     Ok(pg)
 }
