@@ -34,6 +34,7 @@ use crate::openapi::Routes;
         (name = "channels", description = "Where the company and its customers meet."),
         (name = "touchpoints", description = "Everything that happened between them."),
         (name = "attribute_definitions", description = "The company's own fields."),
+        (name = "tags", description = "Labels that the company has agreed on."),
         (name = "workspaces", description = "One company's data and settings."),
         (name = "users", description = "Who works here."),
         (name = "api_keys", description = "Credentials of programs."),
@@ -52,6 +53,7 @@ fn resources(api: &mut ServiceConfig) {
         .configure(crate::channels::routes)
         .configure(crate::touchpoints::routes)
         .configure(crate::attributes::routes)
+        .configure(crate::tags::routes)
         .configure(crate::workspaces::routes)
         .configure(crate::users::routes)
         .configure(crate::api_keys::routes)

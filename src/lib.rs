@@ -25,6 +25,7 @@ pub mod values;
 // What every resource may have.
 pub mod attributes;
 pub mod external_ids;
+pub mod tags;
 
 // Who may.
 pub mod api_keys;

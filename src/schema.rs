@@ -259,6 +259,19 @@ diesel::table! {
 }
 
 diesel::table! {
+    tags (workspace_id, id) {
+        workspace_id -> Uuid,
+        id -> Uuid,
+        name -> Text,
+        color -> Nullable<Text>,
+        description -> Nullable<Text>,
+        version -> Int8,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     touchpoint_daily (workspace_id, day, channel_id, type_, slot) {
         workspace_id -> Uuid,
         day -> Date,
@@ -398,6 +411,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     memberships,
     organizations,
     refresh_tokens,
+    tags,
     touchpoint_daily,
     touchpoint_keys,
     touchpoints,

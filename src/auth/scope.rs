@@ -40,6 +40,8 @@ scopes! {
     TouchpointsIngest "touchpoints:ingest" "Report touchpoints";
     AttributeDefinitionsRead "attribute_definitions:read" "Read which attributes there are";
     AttributeDefinitionsWrite "attribute_definitions:write" "Define attributes";
+    TagsRead "tags:read" "Read which tags there are";
+    TagsWrite "tags:write" "Create, change and delete tags";
     UsersRead "users:read" "Read who works in the workspace";
     UsersWrite "users:write" "Invite, change and remove users";
     ApiKeysRead "api_keys:read" "Read which API keys there are, never their text";
@@ -214,7 +216,7 @@ impl Role {
     }
 }
 
-const AGENT: [Scope; 10] = [
+const AGENT: [Scope; 12] = [
     Scope::CustomersRead,
     Scope::CustomersWrite,
     Scope::OrganizationsRead,
@@ -223,6 +225,8 @@ const AGENT: [Scope; 10] = [
     Scope::TouchpointsRead,
     Scope::TouchpointsIngest,
     Scope::AttributeDefinitionsRead,
+    Scope::TagsRead,
+    Scope::TagsWrite,
     Scope::UsersRead,
     Scope::WorkspaceRead,
 ];

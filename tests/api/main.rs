@@ -23,6 +23,7 @@ mod profiles;
 mod rules;
 mod sessions;
 mod statements;
+mod tags;
 mod test_mode;
 mod things;
 mod timeline;

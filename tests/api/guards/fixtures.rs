@@ -54,6 +54,7 @@ pub fn seed_data(client: &Client) -> Fixtures {
         ("organizations", organization),
         ("channels", channel),
         ("touchpoints", touchpoint),
+        ("tags", make(client, "/v1/tags", json!({ "name": format!("tag-{unique}") }))),
         ("attribute_definitions", make(client, "/v1/attribute_definitions", definition)),
     ]))
 }

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::source::{Source, root, sources};
 
 /// Tables and the module that owns them; the others use its functions.
-const OWNERS: [(&str, &[&str]); 12] = [
+const OWNERS: [(&str, &[&str]); 13] = [
     ("api_keys", &["api_keys"]),
     ("attributes", &["attribute_definitions", "unique_attributes"]),
     ("channels", &["channels"]),
@@ -16,6 +16,7 @@ const OWNERS: [(&str, &[&str]); 12] = [
     ("jobs", &["jobs"]),
     ("journal", &["touchpoints", "touchpoint_keys", "touchpoint_daily", "customer_activity"]),
     ("organizations", &["organizations", "memberships"]),
+    ("tags", &["tags"]),
     ("trusted_issuers", &["trusted_issuers"]),
     ("users", &["users", "login_emails", "refresh_tokens"]),
     ("workspaces", &["workspaces", "workspace_slugs", "cors_origins"]),
