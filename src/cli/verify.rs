@@ -99,7 +99,8 @@ pub(super) fn verify(mut config: Config) -> Result<()> {
 
 fn connect(url: &str) -> Result<PgConnection> {
     // libpq's text has lines and ends in one.
-    let mut pg = PgConnection::establish(url).map_err(|error| error.to_string().trim().into())?;
+    let mut pg =
+        PgConnection::establish(url).map_err(|error| error.to_string().trim().to_owned())?;
     pg.batch_execute(SESSION).map_err(|error| error.to_string())?;
     Ok(pg)
 }
