@@ -9,7 +9,8 @@ use validator::Validate;
 
 use super::customer_change;
 use super::identities::{self, Mark, MarkKey};
-use super::types::{CustomerFields, CustomerStatus, LifecycleStage, NewCustomer};
+use super::requests::NewCustomer;
+use super::types::{CustomerFields, CustomerStatus, LifecycleStage};
 use super::update::search_text;
 use crate::attributes::{AttributeResource, Definitions};
 use crate::db::Tx;

@@ -3,7 +3,9 @@
 mod create;
 pub mod identities;
 mod lifecycle;
+mod marks;
 pub mod references;
+mod requests;
 mod search;
 pub mod types;
 mod update;
@@ -17,9 +19,8 @@ use uuid::Uuid;
 
 pub use create::{create, create_many};
 pub use identities::{Identity, IdentityType};
-pub use types::{
-    Customer, CustomerFields, CustomerPatch, CustomerStats, LifecycleStage, NewCustomer,
-};
+pub use requests::{CustomerPatch, NewCustomer};
+pub use types::{Customer, CustomerFields, CustomerStats, LifecycleStage};
 
 use crate::auth::{Caller, Scope};
 use crate::db::{Conn, Tx, WorkspaceId};

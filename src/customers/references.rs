@@ -9,7 +9,7 @@ use uuid::Uuid;
 use validator::Validate;
 
 use super::identities::{self, IdentityType, Mark, MarkKey, NewIdentity};
-use super::types::NewCustomer;
+use super::requests::NewCustomer;
 use super::{Customer, create_many};
 use crate::db::Tx;
 use crate::db::json::Jsonb;

@@ -5,7 +5,8 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::identities::{self, Identity, IdentityType, Mark};
-use super::types::{Customer, CustomerFields, CustomerPatch};
+use super::requests::CustomerPatch;
+use super::types::{Customer, CustomerFields};
 use super::{customer_change, of};
 use crate::attributes::{self, AttributeResource, Attributes, Definitions};
 use crate::db::Tx;

@@ -7,7 +7,8 @@ use uuid::Uuid;
 use validator::Validate;
 
 use super::identities::{self, Mark};
-use super::types::{Customer, CustomerPatch, NewCustomer};
+use super::requests::{CustomerPatch, NewCustomer};
+use super::types::Customer;
 use super::{create, create_many};
 use crate::auth::{Caller, Scope};
 use crate::db::Tx;
