@@ -1,140 +1,163 @@
-"""The floor: the statements of one call, caught in the database's log and run again by pgbench.
+"""The floor: pgbench runs the statements of an operation without the service.
 
-Nothing is copied by hand, so the floor cannot fall behind the code. What differs from one execution
-to the next: ids and texts that the call made new become numbers that only this execution has, and
-each of up to twenty scripts asks for another row.
+Parameters stay parameters. Texts that never change are variables given on the command line; where a
+number stands inside a text, the statement puts the text together, which takes well below a microsecond.
 """
 
-import json
-import os
-import pathlib
 import re
+import statistics
 import subprocess
-import time
 
-UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}"
-MANY = 16
-STARTS = re.compile(r"(?:duration: [0-9.]+ ms  )?(?:execute [^:]*|statement): ")
+import machine
+from capture import joined
+from server import Failed
+
+# Longer texts do not fit on a command line and stand in the statement itself.
+LONGEST = 100_000
+# Arrays of so many are written out, longer ones made by counting.
+FEW = 10
 
 
 class Floor:
-    def __init__(self, service):
-        self.service = service
-        self.folder = service.folder / "floor"
-        self.folder.mkdir(exist_ok=True)
-        # An id from an instant, a place in the call, a client and a number: new, and in order.
-        service.psql("""create or replace function bench_id(instant text, place int, client int, n bigint)
-            returns text language sql immutable parallel safe as $$
-            select instant || '-7' || lpad(to_hex(place), 3, '0') || '-8' || lpad(to_hex(client), 3, '0')
-                   || '-' || lpad(to_hex(n), 12, '0') $$""")
+    """A pgbench script with its variables."""
 
-    def catch(self, call):
-        """The statements of one call: [(text, [parameter, …])]."""
-        call()  # Whatever is only done the first time.
-        self.service.psql("alter system set log_statement = 'all'; select pg_reload_conf()")
-        time.sleep(0.3)
-        [log] = (self.service.folder / "data").glob("**/postgres*.log")
-        before = log.stat().st_size
-        call()
-        time.sleep(0.3)
-        self.service.psql("alter system reset log_statement; select pg_reload_conf()")
-        with open(log, "rb") as file:
-            file.seek(before)
-            text = file.read().decode()
-        return list(statements(text))
+    def __init__(self, server, settings, statements, operation):
+        self.server, self.settings, self.operation = server, settings, operation
+        self.statements = statements
+        self.constants, self.used = {}, set()
+        now = int(server.sql("select (extract(epoch from now()) * 1000)::bigint::text"))
+        self.stamp = f"{now:012x}"
+        lines = [self.statement(statement) for statement in statements]  # Fills `used`.
+        self.path = server.folder / f"{operation.name}.sql"
+        self.path.write_text("\n".join([*self.variables(), *lines]) + "\n")
+        # Root's folder, another user's pgbench: it reads nothing secret.
+        self.path.chmod(0o644)
 
-    def script(self, caught, variants, known, marks):
-        """Files that pgbench runs: the caught statements, one file for each variant.
+    def variables(self):
+        """Chosen anew for every transaction."""
+        first, customers = self.operation.first, self.operation.customers
+        rules = {
+            "c": f"random({first}, {first + customers - 1})",
+            "x": "random(100000, 899999)",
+            "slot": "random(0, 15)",
+            "at": f"random({self.operation.times[0]}, {self.operation.times[1]})",
+        }
+        lines = [f"\\set {name} {rule}" for name, rule in rules.items() if name in self.used]
+        if "u" in self.used:
+            # Numbers used once that grow with time, as ids do: clients take turns.
+            number = (":run * 1000000 + :i * 100 + :client_id) * 1000" if self.operation.item
+                      else ":run * 1000000 + :i) * 1000 + :client_id")
+            lines += ["\\set i :i + 1", f"\\set u ({number}"]
+        return lines
 
-        `variants` replace the value that the call asked for; `known` are ids that stay, `marks` are
-        texts that have to be new every time, as new as the ids that are not known.
-        """
-        types = [self.types(text, len(values)) for text, values in caught]
-        fresh = [new for _, values in caught for value in values if value
-                 for new in re.findall(UUID, value)]
-        fresh = [new for new in dict.fromkeys(fresh) if new not in known]
-        files, variables = [], {}
-        for number, variant in enumerate(variants):
-            lines = ["\\set n :n + 1"]
-            for at, (text, values) in enumerate(caught):
-                lines.append(self.statement(text, values, types[at], fresh, marks, variant,
-                                            f"v{number}_{at}", variables) + ";")
-            file = self.folder / f"{abs(hash(caught[0][0]))}-{number}.sql"
-            file.write_text("\n".join(lines))
-            files.append(file)
-        return files, variables
-
-    def statement(self, text, values, types, fresh, marks, variant, prefix, variables):
+    def statement(self, statement):
+        types = self.types(statement)
+        sql = statement.sql.strip().rstrip(";")
+        if re.search(r"(?<!:):[A-Za-z_0-9]", sql):
+            raise Failed(f"pgbench would take a part of this statement for a variable: {sql[:200]}")
         def parameter(match):
-            at = int(match[1]) - 1
-            value = values[at]
-            if value is None:
-                return f"null::{types[at]}"
-            for old, new in variant.items():
-                value = value.replace(old, new)
-            name = f"{prefix}_{at}"
-            variables[name] = value
-            if not any(mark in value for mark in [*fresh, *marks]):
-                return f":{name}"
-            if value.startswith("{" + fresh[0]) and value.count(",") > MANY:
-                # An array of nothing but new ids, one for each row.
-                return (f"(select array_agg(bench_id('{fresh[0][:13]}', place, :client_id, :n)::uuid)"
-                        f" from generate_series(1, {value.count(',') + 1}) place)")
-            made = f":{name}::text"
-            for place, one in enumerate(fresh[:MANY]):
-                if one in value:
-                    made = f"replace({made}, '{one}', bench_id('{one[:13]}', {place}, :client_id, :n))"
-            for mark in marks:
-                if mark in value:
-                    made = f"replace({made}, '{mark}', '{mark}' || :client_id || 'x' || :n)"
-            return f"({made})::{types[at]}"
+            place = int(match.group(1)) - 1
+            return self.expression(statement.patterns[place], types[place])
+        return re.sub(r"\$(\d+)", parameter, sql).replace("\n", " ") + ";"
 
-        return re.sub(r"\$(\d+)", parameter, text)
-
-    def long_script(self, caught, known, marks):
-        """One file with the values in its text: for those that no command line can hold."""
-        [file], variables = self.script(caught, [{}], known, marks)
-        text = file.read_text()
-        literal = lambda match: "'" + variables[match[1]].replace("'", "''") + "'"
-        file.write_text(re.sub(r":(v0_\d+_\d+)\b", literal, text))
-        return file
-
-    def types(self, text, count):
-        if count == 0:
+    def types(self, statement):
+        """The types of a statement's parameters, as the server works them out."""
+        if not statement.patterns:
             return []
-        asked = "select array_to_json(parameter_types) from pg_prepared_statements where name = 'p'"
-        return json.loads(self.service.psql(f"prepare p as {text};\n{asked}").splitlines()[-1])
+        found = self.server.sql(
+            f"prepare asked as {statement.sql}",
+            "select array_to_string(parameter_types::text[], '|') from pg_prepared_statements").split("|")
+        if len(found) != len(statement.patterns):
+            raise Failed(f"{len(statement.patterns)} values for {found}: {statement.sql[:200]}")
+        return found
 
-    def run(self, files, variables, clients, seconds, single=False):
-        """Transactions a second. `single` sends texts as they are, for what is too long to define."""
-        first = int(time.time() * 1000) % 10**9 * 1000
-        words = ["pgbench", "-n", "-M", "simple" if single else "prepared", "-c", str(clients), "-j", "2",
-                 "-T", str(seconds), "-D", f"n={first}"]
-        words += [word for file in files for word in ("-f", str(file))]
-        if not single:
-            words += [word for pair in variables.items() for word in ("-D", "=".join(pair))]
-        done = subprocess.run(words, env=self.service.libpq(), capture_output=True, text=True, check=False)
-        rate = re.search(r"tps = ([0-9.]+) \(without", done.stdout)
-        if done.returncode != 0 or not rate:
-            raise SystemExit(f"pgbench: {done.stderr[-2000:]}")
-        return float(rate[1])
+    def expression(self, pattern, kind):
+        if pattern is None:
+            return "NULL"
+        if pattern[0] == "array":
+            return self.array(pattern, kind)
+        pieces = self.pieces(pattern)
+        if pieces == (("at",),):
+            return "('0' || to_hex(:at::bigint) || '70008000000000000000')::uuid"
+        if len(pieces) == 1:
+            return self.constant(pieces[0]) if isinstance(pieces[0], str) else ":" + pieces[0][0]
+        return f"({self.text(pieces)})::{kind}"
 
+    def pieces(self, pattern):
+        """Texts and variables; adjacent texts are one."""
+        out = []
+        for part in pattern:
+            if isinstance(part, str):
+                out.append(part)
+            elif part[0] == "time":
+                out.append(part[1])
+            elif part[0] == "id":
+                # Of this moment; its end is a number used once.
+                out += [f"{self.stamp[:8]}-{self.stamp[8:]}-7000-{part[1]}-", ("u",)]
+            else:
+                out.append((part[0],))
+        self.used.update(part[0] for part in out if isinstance(part, tuple))
+        return joined(out)
 
-def statements(log):
-    """Statements with their parameters, from the lines of a Postgres log."""
-    entries = re.split(r"(?m)^(?=\d{4}-\d\d-\d\d )", log)
-    found = []
-    for entry in entries:
-        head, _, message = entry.partition("LOG:  ")
-        if message and STARTS.match(message):
-            found.append((STARTS.sub("", message, count=1).strip(), []))
-        elif "DETAIL:  parameters: " in entry and found:
-            found[-1] = (found[-1][0], parameters(entry.split("DETAIL:  parameters: ", 1)[1]))
-    silent = ("alter system", "select pg_reload_conf", "select 1", "set ")
-    return [one for one in found if not one[0].lower().startswith(silent)]
+    def text(self, pieces, write=lambda part: ":" + part[0]):
+        first, *others = [self.constant(part) if isinstance(part, str) else write(part) for part in pieces]
+        return " || ".join([f"{first}::text", *others])
 
+    def constant(self, text):
+        if len(text.encode()) > LONGEST:
+            if re.search(r":[A-Za-z_0-9]", text):
+                raise Failed("pgbench would take a part of a long value for a variable")
+            return "'" + text.replace("'", "''") + "'"
+        for name, known in self.constants.items():
+            if known == text:
+                return f":{name}"
+        name = f"v{len(self.constants)}"
+        self.constants[name] = text
+        return f":{name}"
 
-def parameters(text):
-    """`$1 = 'a''b', $2 = NULL` as a list of texts and Nones."""
-    found = re.findall(r"\$\d+ = (NULL|'(?:[^']|'')*')", text)
-    return [None if one == "NULL" else one[1:-1].replace("''", "'") for one in found]
+    def array(self, pattern, kind):
+        """A long array whose elements differ in numbers only is made in the statement, of as many."""
+        _, elements, text = pattern
+        if not any(isinstance(part, tuple) for one in elements if one for part in one):
+            return self.constant(text)
+        if len(elements) <= FEW:
+            one_by_one = ", ".join(self.expression(one, kind.removesuffix("[]")) for one in elements)
+            return f"array[{one_by_one}]::{kind}"
+        pieces = {self.pieces(self.without_order(one)) for one in elements}
+        if len(pieces) != 1:
+            raise Failed(f"elements of several kinds in a long array: {list(pieces)[:3]}")
+        first, customers = self.operation.first, self.operation.customers
+        numbers = {"c": f"({first} + (:c::int - {first} + g * 7919) % {customers})", "u": "(:u::bigint + g)"}
+        made = self.text(pieces.pop(), lambda part: numbers[part[0]])
+        # The cast around it keeps `= any (…)` from reading a subquery.
+        return (f"(select array_agg(({made})::{kind.removesuffix('[]')} order by g)"
+                f" from generate_series(0, {len(elements) - 1}) g)::{kind}")
+
+    @staticmethod
+    def without_order(element):
+        """An id without the place it has among those of one transaction: its number has that."""
+        return tuple(("id", "8000") if isinstance(part, tuple) and part[0] == "id" else part
+                     for part in element)
+
+    def run(self, clients, seconds, run):
+        """Transactions a second, and the 50th and 99th percentile in ms."""
+        log = self.server.folder / f"pgbench-{run}"
+        words = [machine.find("pgbench"), "-n", "-M", "prepared", "-c", str(clients), "-j", "1",
+                 "-T", str(seconds), "-f", str(self.path), "-l", "--log-prefix", str(log),
+                 "--sampling-rate", "0.25", "-D", f"run={run}", "-D", "i=0"]
+        for name, text in self.constants.items():
+            words += ["-D", f"{name}={text}"]
+        environment = self.server.pg_environment("ecrm_app", PGOPTIONS=self.settings)
+        done = subprocess.run(words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                              text=True)
+        took = []
+        for part in self.server.folder.glob(f"pgbench-{run}.*"):
+            took += [int(line.split(" ", 3)[2]) for line in part.read_text().splitlines()]
+            part.unlink()
+        rate = re.search(r"tps = ([\d.]+)", done.stdout)
+        if done.returncode != 0 or not rate or "aborted" in done.stderr:
+            raise Failed(f"pgbench {self.operation.name}: {done.stderr[-2000:]}")
+        if not took:
+            return float(rate.group(1)), None, None
+        took.sort()
+        return float(rate.group(1)), statistics.median(took) / 1000, took[len(took) * 99 // 100] / 1000

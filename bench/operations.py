@@ -1,96 +1,191 @@
-"""What is measured: the request, its goal, and which of its statements are the floor."""
+"""What is measured: each operation as a request with placeholders (see load.lua)."""
 
-import dataclasses
+import base64
 import json
-import pathlib
 import random
-import subprocess
-import os
+from dataclasses import dataclass, replace
 
-HERE = pathlib.Path(__file__).parent
-LUA = HERE / "wrk.lua"
+import capture
+from server import Failed
+
+# The first customer's number; the n-th has 900000 + n (see fill.sql).
+FIRST = 900000
+ID = "01{c}-0000-7000-8000-000000000000"
+BUSY = "01900000-0000-7000-8000-000000000000"
 
 
-@dataclasses.dataclass
+@dataclass(frozen=True)
 class Operation:
     name: str
+    title: str
     method: str
-    paths: list
-    body: object = None
-    connections: tuple = (32,)
-    # The ratio to reach, from the performance goals; None where none was set.
-    goal: dict = dataclasses.field(default_factory=dict)
-    # Whether a caught statement belongs to the floor.
-    counts: object = lambda text: True
-    # The id in the path, which every variant of the floor replaces.
-    asked: str = ""
-    variants: tuple = ()
-    # Too long to be defined on a command line.
-    is_long: bool = False
+    path: str
+    connections: tuple
+    body: str = None
+    item: str = None
+    items: int = 0
+    # The list whose cursors replace `{cursor}`: its path, or its path and body.
+    pages: tuple = None
+    # Cursors from here on, as a share of the list.
+    deep_from: float = 0.0
+    # The floor is this statement alone, without a transaction around it.
+    floor_only: str = None
+    # Connections -> ratio that is asked for.
+    goals: tuple = ()
+    stores: int = 0
+    # Of the data set.
+    first: int = FIRST
+    customers: int = 0
+    times: tuple = ()
+
+    @property
+    def has_floor(self):
+        return self.path != "/health/live"
+
+    def goal(self, connections):
+        return dict(self.goals).get(connections)
 
 
-def all_of(service, ids):
-    """Every operation over this data; `ids` are customers, the first has the long timeline."""
-    chosen = random.Random(1).sample(ids[1:], min(5000, len(ids) - 1))
-    twenty = tuple(chosen[:20])
-    by_id = [f"/v1/customers/{one}" for one in chosen]
-    faithful = f"/v1/customers/{ids[0]}/timeline"
-    new_touchpoint = {"type": "page.viewed", "source": "bench", "message_id": "m-@N@",
-                      "customer": {"id": "@ID@"}, "properties": {"sku": "sku-7", "price": 1999}}
-    batch = {"items": [{**new_touchpoint, "message_id": f"m-@N@-{at}", "customer": {"id": owner}}
-                       for at, owner in enumerate((chosen * (1000 // len(chosen) + 1))[:1000])]}
-    search = {"where": {"did": {"type": "order.placed", "at_least": 2, "within": "P90D"}}, "limit": 50}
-    single = lambda **more: {**new_touchpoint, "customer": {"id": chosen[0]}, **more}
-    return [
-        Operation("ceiling, no database", "GET", ["/health/live"]),
-        Operation("get customer", "GET", by_id, goal={32: 0.60}, asked=chosen[0], variants=twenty),
-        Operation("list 50 customers", "GET", ["/v1/customers?limit=50"], goal={32: 0.55}),
-        Operation("patch customer", "PATCH", by_id, {"gender": "g@N@"}, goal={32: 0.55},
-                  asked=chosen[0], variants=twenty),
-        Operation("create customer", "POST", ["/v1/customers"],
-                  {"first_name": "Ada", "last_name": "Lindqvist", "email": "b@N@@bench.example.com"}),
-        Operation("single touchpoint", "POST", ["/v1/touchpoints"], single(), (8, 32, 64, 256),
-                  {64: 2.5}, counts=lambda text: text.startswith("with scope")),
-        Operation("batch of 1000 touchpoints", "POST", ["/v1/touchpoints/batch"], batch, (4,),
-                  {4: 0.95}, is_long=True),
-        Operation("timeline of 100k, first page", "GET", [faithful]),
-        Operation("timeline of 100k, deep page", "GET", [deep_page(service, faithful)]),
-        Operation("search by what was done", "POST", ["/v1/customers/search"], search),
+def touchpoint(series, extra=""):
+    """A touchpoint as a shop reports it; `{c}` is whose it is, `{u}` the shop's number of it."""
+    return ('{"type": "product.viewed", "source": "shop", "message_id": "' + series + '-{u}", '
+            '"customer": {"id": "' + ID + '"}, ' + extra + '"subject": {"type": "product", "id": "sku-4711"}, '
+            '"properties": {"category": "boots", "price": 4990, "quantity": 1, "session": "s-4711"}}')
+
+
+def search(condition):
+    return '{"where": ' + json.dumps({"did": condition}) + ', "limit": LIMIT, "cursor": CURSOR}'
+
+
+def all_of(series, channel, customers, items):
+    """Every operation. `series` keeps numbers of one run of the benchmark apart from the next."""
+    once = search({"type": "order.placed", "at_least": 1, "within": "P90D"})
+    twice = search({"type": "order.placed", "at_least": 2, "within": "P90D"})
+    page = "/v1/customers/search"
+    timeline = f"/v1/customers/{BUSY}/timeline"
+    single = touchpoint(series, '"channel": {"id": "' + channel + '"}, ')
+    listed = [
+        Operation("live", "no database", "GET", "/health/live", (32,)),
+        Operation("get", "get a customer", "GET", "/v1/customers/" + ID, (32,), goals=((32, 0.60),)),
+        Operation("list", "list 50 customers", "GET", "/v1/customers?limit=50&cursor={cursor}", (32,),
+                  pages=("GET", "/v1/customers", None), goals=((32, 0.55),)),
+        Operation("timeline", "timeline, first page", "GET", timeline + "?limit=50", (32,)),
+        Operation("timeline_deep", "timeline, deep page", "GET", timeline + "?limit=50&cursor={cursor}",
+                  (32,), pages=("GET", timeline, None), deep_from=0.5),
+        Operation("search", "search: did once in 90 days", "POST", page, (32,), body=once,
+                  pages=("POST", page, once)),
+        Operation("search_log", "search: did twice in 90 days", "POST", page, (32,), body=twice,
+                  pages=("POST", page, twice)),
+        Operation("patch", "patch a customer", "PATCH", "/v1/customers/" + ID, (32,),
+                  body='{"score": {x}}', goals=((32, 0.55),)),
+        Operation("create", "create a customer", "POST", "/v1/customers", (32,),
+                  body='{"first_name": "Ada", "last_name": "Lindqvist", "email": "n{u}@' + series
+                       + '.example.com", "external_ids": [{"source": "shop", "id": "' + series + '-{u}"}], '
+                         '"locale": "de-AT", "lifecycle_stage": "lead", "tags": ["newsletter"], '
+                         '"attributes": {"shoe_size": 42}}'),
+        Operation("touchpoint", "one touchpoint", "POST", "/v1/touchpoints", (8, 32, 64, 256), body=single,
+                  floor_only="insert into touchpoints\n", goals=((64, 2.5),), stores=1),
+        Operation("batch", f"batch of {items} touchpoints", "POST", "/v1/touchpoints/batch", (32,),
+                  body='{"items": [{items}]}', item=touchpoint(series), items=items, goals=((32, 0.95),),
+                  stores=items),
     ]
+    return [replace(one, customers=customers) for one in listed]
 
 
-def deep_page(service, path):
-    """The page behind twenty others."""
-    cursor = None
-    for _ in range(20):
-        page = service.call("GET", f"{path}?limit=200" + (f"&cursor={cursor}" if cursor else ""))
-        cursor = page["next_cursor"] or cursor
-    return f"{path}?limit=200&cursor={cursor}"
+def request(operation, numbers, cursor=None):
+    """Path and body with the placeholders replaced."""
+    def fill(text, c, u):
+        return text.replace("{c}", str(c)).replace("{u}", str(u)).replace("{x}", str(numbers["x"]))
+    c, u = numbers["c"], numbers["u"]
+    body = operation.body
+    if operation.item:
+        start = c - operation.first
+        chosen = [fill(operation.item, operation.first + (start + i * 7919) % operation.customers, u + i)
+                  for i in range(operation.items)]
+        body = body.replace("{items}", ", ".join(chosen))
+    body = body and fill(body, c, u).replace("{cursor}", cursor or "")
+    return fill(operation.path, c, u).replace("{cursor}", cursor or ""), body
 
 
-def numbered(body, number):
-    return body and json.loads(json.dumps(body).replace("@N@", number))
+def known_texts(operation, numbers, before, cursor):
+    """Which texts of a call stand for which variable of the floor."""
+    known = {}
+    for one in (before, numbers):
+        known[str(one["x"])] = [("x", None)]
+    customers = [numbers["c"]]
+    if operation.item:
+        start = numbers["c"] - operation.first
+        customers = [operation.first + (start + i * 7919) % operation.customers
+                     for i in range(operation.items)]
+    for number in customers:
+        known[str(number)] = [("c", None)]
+        known[ID.replace("{c}", str(number))] = ["01", ("c", None), ID[5:]]
+    for i in range(max(1, operation.items)):
+        known[str(numbers["u"] + i)] = [("u", None)]
+    if cursor:
+        place = cursor_id(cursor)
+        is_customer = place.endswith(ID[5:])
+        known[place] = ["01", ("c", None), ID[5:]] if is_customer else [("at", None)]
+    return known
 
 
-def drive(service, operation, connections, seconds, run):
-    """One run of the load driver over one operation: its figures, with the CPU that was spent."""
-    paths = service.folder / "paths"
-    paths.write_text("\n".join(operation.paths))
-    body = service.folder / "body"
-    body.write_text(json.dumps(operation.body) if operation.body else "")
-    environment = {
-        **os.environ, "BENCH_PATHS": str(paths), "BENCH_BODY": str(body) if operation.body else "",
-        "BENCH_METHOD": operation.method, "BENCH_KEY": service.key, "BENCH_RUN": f"r{run}t",
-    }
-    words = ["wrk", "-t2", f"-c{connections}", f"-d{seconds}s", "--timeout", "10s", "-s", str(LUA), service.base]
-    before = service.cpu()
-    done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
-    after = service.cpu()
-    if done.returncode != 0:
-        raise SystemExit(f"wrk: {done.stderr}")
-    figures = json.loads(done.stdout.strip().splitlines()[-1])
-    if figures["refused"] or not figures["requests"]:
-        raise SystemExit(f"{operation.name}: {figures}")
-    figures["per_s"] = figures["requests"] / figures["seconds"]
-    figures["cpu"] = [(b - a) / figures["requests"] for a, b in zip(before, after)]
-    return figures
+def cursor_id(cursor):
+    """The id after which a page goes on: a cursor is JSON and a seal of 16 bytes."""
+    raw = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
+    return json.loads(raw[:-16])[-1]
+
+
+def statements_of(server, operation, cursors, run):
+    """The statements of one call with the patterns of their parameters; see capture.py."""
+    calls = []
+    dice = random.Random(run)
+    for number in range(capture.CALLS):
+        # The busy customer is none of them, for it stands in requests of its own.
+        c = operation.first + dice.randrange(1, operation.customers)
+        cursor = dice.choice(cursors) if cursors else None
+        before, numbers = [
+            {"c": c, "u": (run * 1000000 + 10 * number + turn) * 1000, "x": 100001 + 10 * number + turn}
+            for turn in (0, 1)]
+        known = known_texts(operation, numbers, before, cursor)
+        # The first of the two meets what only a first call does: logins, connections, plans.
+        server.call(operation.method, *request(operation, before, cursor))
+        call = lambda: server.call(operation.method, *request(operation, numbers, cursor))
+        calls.append(capture.watch(server, call, known))
+    agreed = capture.agree(calls)
+    if operation.floor_only:
+        chosen = [one for one in agreed if operation.floor_only in one.sql]
+        if len(chosen) != 1:
+            raise Failed(f"{operation.name} runs {len(chosen)} statements with `{operation.floor_only}`")
+        return agreed, chosen
+    return agreed, agreed
+
+
+def cursors_of(server, operation, most=600):
+    """Cursors over the whole list, by walking it once."""
+    if not operation.pages:
+        return None
+    method, path, body = operation.pages
+    found, cursor = [], None
+    limit = 200 if operation.customers > 10000 else 50
+    while len(found) < most:
+        if method == "GET":
+            page = server.call("GET", f"{path}?limit={limit}" + (f"&cursor={cursor}" if cursor else ""))
+        else:
+            text = body.replace("LIMIT", str(limit)).replace("CURSOR", json.dumps(cursor))
+            page = server.call(method, path, text)
+        cursor = page["next_cursor"]
+        if cursor is None:
+            break
+        found.append(cursor)
+    # The last page is shorter than the others.
+    return found[int(len(found) * operation.deep_from):-1] or found or None
+
+
+def with_cursors(operation, cursors):
+    """The operation as it is sent under load; a search with one page only has no cursor."""
+    if operation.pages and operation.body:
+        body = operation.body.replace("LIMIT", "50").replace("CURSOR", '"{cursor}"' if cursors else "null")
+        return replace(operation, body=body)
+    if operation.pages and not cursors:
+        raise Failed(f"{operation.name}: the list has one page only")
+    return operation
