@@ -5,6 +5,7 @@
 //! each kind, 40 kills and 100,000 acknowledgements. `FAULTS_SEED` repeats a kill test.
 
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
+#![allow(clippy::print_stdout, reason = "a test tells what it measured")]
 
 mod backends;
 mod capacity;

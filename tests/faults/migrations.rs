@@ -22,8 +22,11 @@ struct Empty<'p> {
 impl<'p> Empty<'p> {
     fn new(postgres: &'p Postgres) -> Self {
         let name = postgres.name();
-        let sql = format!("create database {name}");
-        postgres.connect("postgres").batch_execute(&sql).expect("a database");
+        let mut pg = postgres.connect("postgres");
+        pg.batch_execute(&format!("create database {name}")).expect("a database");
+        // How safely it is stored is no question here, and takes most of the time.
+        let hasty = format!("alter database {name} set synchronous_commit = off");
+        pg.batch_execute(&hasty).expect("a setting");
         Self { postgres, name }
     }
 
