@@ -27,10 +27,10 @@ const FAULTS: [(&str, &str, &[&str], &str); 16] = [
         "`order.placed` of customer",
     ),
     (
-        "update customer_stats set touchpoints_count = touchpoints_count + 1",
-        "update customer_stats set touchpoints_count = touchpoints_count - 1",
+        "update customer_stats set touchpoints_count = touchpoints_count + 1 where first_seen_at is not null",
+        "update customer_stats set touchpoints_count = touchpoints_count - 1 where first_seen_at is not null",
         &["customer_stats"],
-        "counted 1, seen never",
+        "counted 2, seen 2026-03-14 23:59:59.123457",
     ),
     (
         "update customers set email = 'eva@shop.example.com' where email is not null",

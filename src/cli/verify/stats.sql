@@ -13,8 +13,9 @@ with timed as (
          max(at) filter (where direction = 'outbound') as last_contacted_at
     from timed group by 1, 2
 ), compared as (
-  select case when (s.touchpoints_count, s.first_seen_at, s.last_seen_at, s.last_contacted_at)
-                   is distinct from (l.n, l.first_seen_at, l.last_seen_at, l.last_contacted_at) then
+  -- A customer with whom nothing but changes of ours happened may have no row.
+  select case when (coalesce(s.touchpoints_count, 0), s.first_seen_at, s.last_seen_at, s.last_contacted_at)
+                   is distinct from (coalesce(l.n, 0), l.first_seen_at, l.last_seen_at, l.last_contacted_at) then
            format('customer %s, workspace %s: counted %s, seen %s to %s, contacted %s; '
                   'in the log %s, seen %s to %s, contacted %s', customer_id, workspace_id,
                   coalesce(s.touchpoints_count, 0), coalesce(s.first_seen_at::text, 'never'),
