@@ -2,7 +2,10 @@
 //! `PROPTEST_CASES`. No database and no service; what chance finds is shrunk and kept in
 //! `tests/proptest-regressions`, to be committed with the fix.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
 mod bodies;
+mod corpus;
 mod credentials;
 mod identities;
 mod json;
