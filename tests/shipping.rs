@@ -243,7 +243,9 @@ fn ecrm(arguments: &[&str]) -> String {
 #[test]
 fn the_readme_names_the_commands_that_there_are() {
     let (help, readme) = (ecrm(&["--help"]), read("README.md"));
-    for command in ["serve", "worker", "migrate", "seed", "openapi", "workspace", "key", "health"] {
+    let commands =
+        ["serve", "worker", "migrate", "verify", "seed", "openapi", "workspace", "key", "health"];
+    for command in commands {
         assert!(help.contains(&format!("\n  {command} ")), "--help has no {command}");
         assert!(
             readme.contains(&format!("`{command}")) || readme.contains(&format!("`ecrm {command}")),

@@ -100,6 +100,9 @@ fn a_write_is_a_few_statements() {
     assert_eq!((create, patch, touchpoint), (5, 5, 3));
 }
 
+/// A batch of so many items.
+type Items = fn(usize) -> Value;
+
 fn touchpoints(count: usize) -> Value {
     let item = |n: usize| {
         json!({ "type": "page.viewed", "source": "shop", "message_id": Uuid::now_v7(),
@@ -116,7 +119,7 @@ fn customers(count: usize) -> Value {
 #[test]
 fn a_batch_costs_as_many_statements_whatever_its_size() {
     let client = warm();
-    let batches: [(&str, fn(usize) -> Value); 2] = [
+    let batches: [(&str, Items); 2] = [
         ("/v1/touchpoints/batch?on_unknown_customer=create", touchpoints),
         ("/v1/customers/batch", customers),
     ];
