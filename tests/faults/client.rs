@@ -81,15 +81,8 @@ impl Client {
         key: Option<&str>,
         body: Option<&Value>,
     ) -> Outcome {
-        let mut request =
-            ureq::http::Request::builder().method(method).uri(format!("{}{path}", self.base));
-        if let Some(token) = &self.token {
-            request = request.header("Authorization", format!("Bearer {token}"));
-        }
-        if let Some(key) = key {
-            request = request.header("Idempotency-Key", key);
-        }
         let started = Instant::now();
+        let request = self.request(method, path, key);
         let sent = match body {
             Some(body) => {
                 let request = request.header("Content-Type", "application/json");
@@ -99,9 +92,6 @@ impl Client {
         };
         let mut response = sent.map_err(no_answer)?;
         let text = response.body_mut().read_to_string().map_err(no_answer)?;
-        let header = |(name, value): (&ureq::http::HeaderName, &ureq::http::HeaderValue)| {
-            (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned())
-        };
         Ok(Answer {
             status: response.status().as_u16(),
             json: serde_json::from_str(&text).unwrap_or_default(),
@@ -109,6 +99,22 @@ impl Client {
             waited: started.elapsed(),
         })
     }
+
+    fn request(&self, method: &str, path: &str, key: Option<&str>) -> ureq::http::request::Builder {
+        let request = ureq::http::Request::builder();
+        let mut request = request.method(method).uri(format!("{}{path}", self.base));
+        if let Some(token) = &self.token {
+            request = request.header("Authorization", format!("Bearer {token}"));
+        }
+        if let Some(key) = key {
+            request = request.header("Idempotency-Key", key);
+        }
+        request
+    }
+}
+
+fn header((name, value): (&ureq::http::HeaderName, &ureq::http::HeaderValue)) -> (String, String) {
+    (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned())
 }
 
 fn agent(patience: Duration, kept_alive: usize) -> ureq::Agent {

@@ -76,10 +76,13 @@ impl Postgres {
     fn stop_after_us(&self) {
         use std::os::unix::process::CommandExt;
         let script = r#"while kill -0 "$1" 2>/dev/null; do sleep 0.3; done
-            kill -INT $(head -1 "$2"/pg*/postmaster.pid); sleep 3; rm -rf "$2""#;
+            kill -INT $(head -1 "$2"/pg*/postmaster.pid); sleep 3; rm -rf "$2" "$3""#;
         let mut command = Command::new("sh");
         let home = self.home().expect("it runs");
-        command.args(["-c", script, "sh", &std::process::id().to_string()]).arg(home);
+        command
+            .args(["-c", script, "sh", &std::process::id().to_string()])
+            .arg(home)
+            .arg(&self.folder);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         drop(command.process_group(0).spawn());
     }

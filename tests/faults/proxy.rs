@@ -155,35 +155,40 @@ impl Shared {
         self.changed.wait(state).unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What of a piece may go on, and whether the connection goes on after it.
+    /// How many bytes of a piece may go on, and whether the connection goes on after them.
     fn admit(&self, way: Way, link: &Link, bytes: &[u8]) -> (usize, bool) {
         let mut state = self.lock();
         while state.mode == Mode::Blackhole && !link.is_severed.load(SeqCst) {
             state = self.wait(state);
         }
-        let passed = state.passed[way as usize];
-        let (length, goes_on) = match state.mode {
+        if let Mode::Latency(delay) = state.mode {
+            drop(state);
+            thread::sleep(delay);
+            state = self.lock();
+        }
+        let is_lost = way == Way::Down && link.is_doomed.load(SeqCst);
+        let (length, goes_on) = if is_lost { (0, false) } else { state.judge(way, link, bytes) };
+        state.passed[way as usize] += length as u64;
+        (length, goes_on)
+    }
+}
+
+impl State {
+    /// Cuts a connection where the mode says so, which it does once.
+    fn judge(&mut self, way: Way, link: &Link, bytes: &[u8]) -> (usize, bool) {
+        let passed = self.passed[way as usize];
+        match self.mode {
             Mode::CutAfter(cut, limit) if cut == way && passed + bytes.len() as u64 >= limit => {
-                state.mode = Mode::Pass;
+                self.mode = Mode::Pass;
                 (usize::try_from(limit - passed).unwrap(), false)
             }
             Mode::CutAt { text, arrives } if way == Way::Up && contains(bytes, text) => {
-                state.mode = Mode::Pass;
+                self.mode = Mode::Pass;
                 link.is_doomed.store(arrives, SeqCst);
                 (if arrives { bytes.len() } else { 0 }, arrives)
             }
-            Mode::Latency(delay) => {
-                drop(state);
-                thread::sleep(delay);
-                state = self.lock();
-                (bytes.len(), true)
-            }
             _ => (bytes.len(), true),
-        };
-        let is_lost = way == Way::Down && link.is_doomed.load(SeqCst);
-        let (length, goes_on) = if is_lost { (0, false) } else { (length, goes_on) };
-        state.passed[way as usize] += length as u64;
-        (length, goes_on)
+        }
     }
 }
 

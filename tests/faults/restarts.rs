@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::client::Answer;
 use crate::is_long;
 use crate::postgres::End;
-use crate::promise::{NOISE, TO_FAIL, TO_RECOVER, are_away, kept};
+use crate::promise::{NOISE, TO_FAIL, TO_RECOVER, are_away, kept, usual};
 use crate::stage::Stage;
 
 /// Writers and a reader that go on until told to stop; what was not acknowledged comes back.
@@ -53,7 +53,7 @@ fn restart(stage: &Stage, how: End, away: Duration) -> Duration {
         (recovery, load.join().unwrap())
     });
     let times: Vec<Duration> = unanswered.iter().map(|(_, answer)| answer.waited).collect();
-    assert!(times.iter().all(|waited| *waited < TO_FAIL + NOISE), "{times:?}");
+    assert!(times.iter().all(|waited| *waited < TO_FAIL + NOISE + usual()), "{times:?}");
     unanswered.iter().for_each(|(mark, _)| assert!(stage.store(mark).is_success(), "{mark}"));
     recovery
 }

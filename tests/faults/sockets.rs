@@ -10,6 +10,7 @@ use flate2::write::GzEncoder;
 
 use crate::client::CUSTOMERS;
 use crate::postgres::number;
+use crate::promise::usual;
 use crate::stage::Stage;
 use crate::wire::{connect, exchange, head, receive};
 
@@ -92,7 +93,7 @@ fn a_thousand_stalled_callers_slow_nobody_down_and_are_let_go() {
     let (before, after) = (undisturbed[20], disturbed[20]);
     println!("{stalled} stalled: median {before:?} before, {after:?} beside them");
     assert!(after < before * 3 + Duration::from_millis(30), "{after:?} instead of {before:?}");
-    assert!(disturbed[39] < Duration::from_secs(2), "{disturbed:?}");
+    assert!(disturbed[39] < Duration::from_secs(2) + usual(), "{disturbed:?}");
     for stream in &mut streams {
         assert!([0, 408].contains(&receive(stream).status));
     }
@@ -119,8 +120,8 @@ fn callers_who_do_not_read_their_answers_slow_nobody_down() {
         })
         .collect();
     let times = times_of_others(&stage);
-    assert!(times[20] < Duration::from_millis(500), "{times:?}");
-    assert!(times[39] < Duration::from_secs(4), "{times:?}");
+    assert!(times[20] < Duration::from_millis(500) + usual(), "{times:?}");
+    assert!(times[39] < Duration::from_secs(4) + usual(), "{times:?}");
 }
 
 /// A megabyte that would become a gigabyte: gzip allows parts in a row.
