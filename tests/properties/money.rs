@@ -15,7 +15,9 @@ fn currency() -> impl Strategy<Value = &'static str> {
 
 /// The same sum in integers that cannot overflow.
 fn exactly(amount: i128, currency: &str) -> Result<Money, MoneyError> {
-    i64::try_from(amount).map(|amount| money(amount, currency)).map_err(|_too_large| MoneyError::OutOfRange)
+    i64::try_from(amount)
+        .map(|amount| money(amount, currency))
+        .map_err(|_too_large| MoneyError::OutOfRange)
 }
 
 proptest! {
