@@ -69,11 +69,13 @@ impl App {
                     Some("10000000".into())
                 }
                 "ECRM_WORKERS" => Some("2".into()),
+                "DATABASE_POOLER" => pooler().map(|_| "transaction".into()),
                 _ => None,
             })
         };
         let mut config = Config::from_lookup(&lookup).expect("settings");
-        config.tripwire = true;
+        // It is told by a session setting, which behind a pooler would reach other sessions.
+        config.tripwire = pooler().is_none();
         let socket = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let base = format!("http://{}", socket.local_addr().expect("an address"));
         let state = ecrm::app::App::new(config, &url).expect("an app");
@@ -149,6 +151,22 @@ impl App {
             .collect()
     }
 }
+
+/// Address of a transaction pooler in front of `DATABASE_URL`, through which the service then goes
+/// (`tests/pooler/run`); the suite itself looks behind it.
+fn pooler() -> Option<String> {
+    std::env::var("ECRM_TEST_POOLER").ok().filter(|address| !address.is_empty())
+}
+
+/// What `docs/operations.md` gives the role behind a pooler, and a tripwire that lets all pass.
+const BEHIND_POOLER: [&str; 6] = [
+    "statement_timeout = '5s'",
+    "lock_timeout = '3s'",
+    "idle_in_transaction_session_timeout = '10s'",
+    "timezone = 'UTC'",
+    "jit = off",
+    "ecrm.workspaces = '*'",
+];
 
 /// The Postgres of the suite: `DATABASE_URL` where it is set (a superuser), else a private one.
 struct Server {
@@ -237,7 +255,24 @@ impl Server {
                 Err(_) => std::thread::sleep(std::time::Duration::from_millis(100)),
             }
         }
-        (self.url(Role::App, database), self.url(Role::Owner, database))
+        if pooler().is_some() {
+            let role = format!("alter role ecrm_app in database {database} set ");
+            for setting in BEHIND_POOLER {
+                pg.batch_execute(&format!("{role}{setting}")).expect("a setting");
+            }
+        }
+        (self.pooled_url(database), self.url(Role::Owner, database))
+    }
+
+    /// What the service connects to.
+    fn pooled_url(&self, database: &str) -> String {
+        let url = self.url(Role::App, database);
+        let Some(address) = pooler() else { return url };
+        let mut url: url::Url = url.parse().expect("a URL");
+        let (host, port) = address.split_once(':').expect("host:port");
+        url.set_host(Some(host)).expect("a host");
+        url.set_port(port.parse().ok()).expect("a port");
+        url.to_string()
     }
 }
 
