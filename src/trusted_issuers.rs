@@ -93,7 +93,7 @@ pub struct NewTrustedIssuer {
     pub jwks_url: String,
     /// How it signs: RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384 or EdDSA.
     #[validate(length(min = 1, max = 9))]
-    #[schema(value_type = Vec<crate::values::items::Word>, inline, example = json!(["RS256"]), min_items = 1, max_items = 9)]
+    #[schema(example = json!(["RS256"]), min_items = 1, max_items = 9)]
     pub algorithms: Vec<SigningAlgorithm>,
     /// The claim that lists scopes, such as `scope` or `permissions`.
     #[validate(length(min = 1, max = 100))]
@@ -127,7 +127,7 @@ pub struct TrustedIssuerPatch {
     /// How it signs.
     #[serde(default, deserialize_with = "never_null")]
     #[validate(length(min = 1, max = 9))]
-    #[schema(value_type = Vec<crate::values::items::Word>, inline, min_items = 1, max_items = 9, nullable = false)]
+    #[schema(min_items = 1, max_items = 9, nullable = false)]
     pub algorithms: Option<Vec<SigningAlgorithm>>,
     /// The claim that lists scopes; null for none.
     #[serde(default, with = "double_option")]

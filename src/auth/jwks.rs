@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::time::Instant;
 use url::{Host, Url};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::scope::{Role, Scope, Scopes};
@@ -24,7 +25,7 @@ const LEEWAY_S: u64 = 5;
 
 /// How an outside issuer signs. There are no shared-secret algorithms: a public key must never
 /// be taken for a secret.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub enum SigningAlgorithm {
     /// RSA PKCS#1 v1.5 with SHA-256: what most login services use.
     RS256,

@@ -145,9 +145,9 @@ fn hex(digit: u8) -> Option<u8> {
     char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
 }
 
-/// Middleware of `/v1`: refuses query parameters that the operation does not have, by the OpenAPI
-/// document itself. A typo must not return everything. Public operations follow standards of others
-/// (RFC 6749 ignores what it does not know).
+/// Middleware of `/v1`: refuses query parameters that the operation does not have, and longer texts
+/// than it takes, by the OpenAPI document itself. A typo must not return everything. Public
+/// operations follow standards of others (RFC 6749 ignores what it does not know).
 pub async fn known_parameters<B: MessageBody + 'static>(
     req: ServiceRequest,
     next: Next<B>,
@@ -166,12 +166,16 @@ fn check_parameters(req: &ServiceRequest) -> Result<()> {
     let Some(known) = routes.query_parameters(req.method().as_str(), &pattern) else {
         return Ok(());
     };
-    for (name, _) in url::form_urlencoded::parse(req.query_string().as_bytes()) {
-        if !known.contains(name.as_ref()) {
+    for (name, value) in url::form_urlencoded::parse(req.query_string().as_bytes()) {
+        let Some(most) = known.get(name.as_ref()) else {
             let detail = format!("this operation has no parameter `{}`", name.escape_debug());
             let mut rejection = Rejection::new(Code::UNKNOWN_PARAMETER, detail.clone());
             rejection.errors = vec![FieldError::in_parameter(&name, "unknown_parameter", detail)];
             return Err(Error::Problem(Box::new(rejection)));
+        };
+        if let Some(most) = most.filter(|most| value.chars().count() > *most) {
+            let detail = format!("`{name}` takes at most {most} characters");
+            return Err(Error::parameter(&name, detail));
         }
     }
     Ok(())

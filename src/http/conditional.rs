@@ -3,7 +3,7 @@
 use std::future::{Ready, ready};
 
 use actix_web::dev::Payload;
-use actix_web::http::header::{self, HeaderName};
+use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::{FromRequest, HttpRequest};
 
 use crate::error::{Code, Error, Result};
@@ -31,8 +31,14 @@ impl IfMatch {
     }
 }
 
+/// Characters that a condition has at most, as the document says.
+const MAX_CHARS: usize = 255;
+
+/// The header as text; what cannot be one of ours is unreadable to all.
 fn text(req: &HttpRequest, name: HeaderName) -> Option<String> {
-    req.headers().get(name).map(|value| value.to_str().unwrap_or("\u{fffd}").trim().to_owned())
+    let text = |value: &HeaderValue| value.to_str().ok().map(|text| text.trim().to_owned());
+    let read = req.headers().get(name).map(text)?;
+    Some(read.filter(|text| text.len() <= MAX_CHARS).unwrap_or_else(|| "\u{fffd}".into()))
 }
 
 impl FromRequest for IfMatch {

@@ -18,8 +18,8 @@ pub struct Page {
     pub limit: Option<i32>,
     /// `next_cursor` of the previous page; same sort and filters.
     pub cursor: Option<String>,
-    /// Fields to sort by, `-` for descending, separated by commas.
-    #[param(example = "-created_at")]
+    /// Fields to sort by, `-` for descending, separated by commas; another than the list has is
+    /// refused with the names of those it has.
     pub sort: Option<String>,
     /// Whether to count all matches as `total`; costs a second query.
     pub include_total: Option<bool>,
@@ -76,7 +76,7 @@ impl Page {
 
 fn parse_sort(sort: Option<&str>, keys: SortKeys) -> Result<Order> {
     let mut terms = Vec::new();
-    for part in sort.unwrap_or_default().split(',').filter(|part| !part.is_empty()) {
+    for part in sort.into_iter().flat_map(|sort| sort.split(',')) {
         let (is_descending, name) = match part.strip_prefix('-') {
             Some(name) => (true, name),
             None => (false, part),

@@ -86,12 +86,11 @@ impl Kind {
 
     /// The shared parameters it understands.
     fn headers(&self) -> impl Iterator<Item = &'static str> {
-        let may_match_none =
-            self.is_conditional_read() || (self.method == "put" && self.is_keyed_upsert);
         let headers = [
             ("Idempotency-Key", self.is_repeatable()),
             ("If-Match", self.changes_one()),
-            ("If-None-Match", may_match_none),
+            ("If-None-Match", self.is_conditional_read()),
+            ("create_only", self.method == "put" && self.is_keyed_upsert),
             ("dry_run", self.is_dryable()),
         ];
         headers.into_iter().filter_map(|(name, understood)| understood.then_some(name))

@@ -11,11 +11,14 @@ use super::walk::METHODS;
 #[derive(Debug, Default)]
 pub struct Routes {
     root: Segment,
-    /// Path pattern, then method in upper case, to the names of its query parameters.
-    query_parameters: HashMap<String, HashMap<String, HashSet<String>>>,
+    /// Path pattern, then method in upper case, to its query parameters.
+    query_parameters: HashMap<String, HashMap<String, QueryParameters>>,
     /// Path pattern to the methods, in upper case, that need a workspace's credential.
     secured: HashMap<String, HashSet<String>>,
 }
+
+/// Names of query parameters, and how many characters each takes, where the document says so.
+pub type QueryParameters = HashMap<String, Option<usize>>;
 
 /// One step of a path: the literal steps that may follow it, and the parameter that may.
 #[derive(Debug, Default)]
@@ -45,7 +48,7 @@ impl Routes {
             routes.secured.insert(path.clone(), secured.collect());
             let shared = &document["components"]["parameters"];
             let parameters =
-                methods.map(|method| (method.to_uppercase(), names(&item[*method], shared)));
+                methods.map(|method| (method.to_uppercase(), in_query(&item[*method], shared)));
             routes.query_parameters.insert(path.clone(), parameters.collect());
         }
         routes
@@ -65,7 +68,7 @@ impl Routes {
 
     /// The query parameters of an operation, by the pattern of its path (`/v1/customers/{id}`);
     /// `None` where there is no such operation. HEAD understands what GET does.
-    pub fn query_parameters(&self, method: &str, pattern: &str) -> Option<&HashSet<String>> {
+    pub fn query_parameters(&self, method: &str, pattern: &str) -> Option<&QueryParameters> {
         let method = if method == "HEAD" { "GET" } else { method };
         self.query_parameters.get(pattern)?.get(method)
     }
@@ -112,12 +115,13 @@ fn allow(item: &Value) -> String {
     methods.join(", ")
 }
 
-fn names(operation: &Value, shared: &Value) -> HashSet<String> {
+fn in_query(operation: &Value, shared: &Value) -> QueryParameters {
     let parameters = operation["parameters"].as_array().into_iter().flatten();
     let parameters = parameters.map(|parameter| match parameter["$ref"].as_str() {
         Some(target) => &shared[target.rsplit('/').next().unwrap_or_default()],
         None => parameter,
     });
     let query = parameters.filter(|parameter| parameter["in"] == "query");
-    query.filter_map(|parameter| parameter["name"].as_str()).map(String::from).collect()
+    let most = |parameter: &Value| usize::try_from(parameter["schema"]["maxLength"].as_u64()?).ok();
+    query.filter_map(|it| Some((it["name"].as_str()?.to_owned(), most(it)))).collect()
 }

@@ -161,11 +161,21 @@ const PARAMETERS: [(&str, &str); 3] = [
     ),
     (
         "If-None-Match",
-        "On reading, the `ETag` the caller already has: answered 304 without a body where it is \
-         still the present one. On writing, `*`: create only, refused with 412 where the resource \
-         exists.",
+        "The `ETag` the caller already has: answered 304 without a body where it is still the \
+         present one.",
     ),
 ];
+
+/// On a write `If-None-Match` has another meaning, and one value.
+fn create_only() -> Value {
+    json!({
+        "name": "If-None-Match",
+        "in": "header",
+        "required": false,
+        "description": "`*`: create only, refused with 412 where the resource exists.",
+        "schema": { "type": "string", "enum": ["*"] },
+    })
+}
 
 /// The one shared query parameter: every change can be tried first.
 fn dry_run() -> Value {
@@ -190,6 +200,7 @@ pub fn add(document: &mut Value) {
     map_at(components, "parameters")
         .extend(PARAMETERS.iter().map(|(name, text)| ((*name).into(), accepted(name, text))));
     map_at(components, "parameters").insert("dry_run".into(), dry_run());
+    map_at(components, "parameters").insert("create_only".into(), create_only());
 }
 
 /// The name of the shared answer for a status.
@@ -271,11 +282,16 @@ fn sent((_, kind, description, example): &(&str, &str, &str, &str)) -> Value {
 }
 
 fn accepted(name: &str, description: &str) -> Value {
+    // An `ETag` that is none of ours is no fault on reading: it just does not match.
+    let schema = match name {
+        "If-None-Match" => json!({ "type": "string" }),
+        _ => json!({ "type": "string", "maxLength": 255 }),
+    };
     json!({
         "name": name,
         "in": "header",
         "required": false,
         "description": description,
-        "schema": { "type": "string", "maxLength": 255 },
+        "schema": schema,
     })
 }

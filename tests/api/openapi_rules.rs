@@ -248,9 +248,9 @@ fn a_path_nobody_serves_has_no_methods() {
 fn head_understands_the_query_parameters_of_get() {
     let routes = Routes::of(&document());
     let get = routes.query_parameters("GET", "/v1/things").expect("an operation");
-    assert!(get.contains("stage") && get.contains("limit") && get.len() == 4, "{get:?}");
+    assert!(get.contains_key("stage") && get.contains_key("limit") && get.len() == 4, "{get:?}");
     assert_eq!(routes.query_parameters("HEAD", "/v1/things"), Some(get));
     let post = routes.query_parameters("POST", "/v1/things").expect("an operation");
-    assert!(post.contains("dry_run") && post.len() == 1, "{post:?}");
+    assert!(post.contains_key("dry_run") && post.len() == 1, "{post:?}");
     assert_eq!(routes.query_parameters("PUT", "/v1/things"), None);
 }

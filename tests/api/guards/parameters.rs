@@ -65,6 +65,27 @@ fn not_a(schema: &'static Value) -> Option<&'static str> {
     is_closed.then_some("nonsense")
 }
 
+#[test]
+fn a_parameter_longer_than_the_document_allows_is_refused() {
+    let client = workspace();
+    let (mut tried, mut faults) = (0, Faults::default());
+    for operation in secured() {
+        for parameter in operation.parameters("query") {
+            let Some(most) = parameter["schema"]["maxLength"].as_u64() else { continue };
+            // Characters are counted, not bytes.
+            let text = escape(&"\u{e4}".repeat(usize::try_from(most).expect("a length") + 1));
+            let call = operation.call(|_| uuid::Uuid::now_v7().to_string());
+            let answer = call.asking(&format!("{}={text}", name(parameter))).send(&client);
+            let place = format!("{} {}", operation.place(), name(parameter));
+            let expected = (400, "invalid_parameter", name(parameter));
+            faults.expect(&place, parameter_fault(&answer), expected);
+            tried += 1;
+        }
+    }
+    faults.none();
+    assert!(tried >= 8, "only {tried} parameters have a length");
+}
+
 /// A parameter that takes one value takes it once (B12).
 #[test]
 fn a_parameter_with_one_value_is_refused_twice() {
