@@ -76,7 +76,8 @@ impl Idempotency {
         let text = value.to_str().unwrap_or_default().trim();
         // The draft quotes the value, most clients do not.
         let key = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(text);
-        if key.is_empty() || key.len() > 255 {
+        let is_text = key.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+        if key.is_empty() || key.len() > 255 || !is_text {
             let detail = "`Idempotency-Key` takes 1 to 255 visible ASCII characters";
             return Err(Error::parameter("Idempotency-Key", detail));
         }

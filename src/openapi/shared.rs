@@ -285,6 +285,11 @@ fn accepted(name: &str, description: &str) -> Value {
     // An `ETag` that is none of ours is no fault on reading: it just does not match.
     let schema = match name {
         "If-None-Match" => json!({ "type": "string" }),
+        // Not blank, and not a pair of quotes around nothing.
+        "Idempotency-Key" => json!({
+            "type": "string", "minLength": 1, "maxLength": 255,
+            "pattern": "^[ -~]*[!#-~][ -~]*$",
+        }),
         _ => json!({ "type": "string", "maxLength": 255 }),
     };
     json!({
