@@ -19,7 +19,9 @@ TIME = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)?\+00"
 # The smallest id of an instant.
 FLOOR = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-0000-000000000000"
 NUMBER = r"(?<![0-9.])-?\d+(?![0-9.])"
-CALLS = 6
+CALLS = 8
+# So many may differ: now and then a login is looked up again.
+STRAY = 2
 # What a pool asks of a connection that was idle, which none is under load.
 NOT_OF_THE_CALL = {"select 1"}
 
@@ -108,10 +110,7 @@ def watch(server, call, known):
     call()
     time.sleep(0.02)
     ended = time.time()
-    seen = entries(server, from_)
-    if len({process for process, _ in seen}) > 1:
-        raise Failed("a call used two connections")
-    statements = [statement for _, statement in seen]
+    statements = [statement for _, statement in entries(server, from_)]
     read = Reader(known, begun - 1, ended + 1)
     for statement in statements:
         statement.patterns = [read.value(value) for value in statement.values]
@@ -180,7 +179,7 @@ def agree(calls):
     """One list of statements out of several calls, or the reason why there is none."""
     counted = Counter(tuple(statement.sql for statement in call) for call in calls)
     usual, times = counted.most_common(1)[0]
-    if times < CALLS - 1:
+    if times < CALLS - STRAY:
         raise Failed("calls of one operation ran different statements:\n"
                      + "\n".join(f"{n} times {list(texts)}" for texts, n in counted.items()))
     same = [call for call in calls if tuple(statement.sql for statement in call) == usual]
