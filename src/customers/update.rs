@@ -110,13 +110,13 @@ impl CustomerPatch {
             Some(references) => references.0.clone(),
             None => before.external_ids.parse()?,
         };
-        let names = [
+        let texts = [
             self.first_name.as_ref().unwrap_or(&before.first_name),
             self.last_name.as_ref().unwrap_or(&before.last_name),
             self.display_name.as_ref().unwrap_or(&before.display_name),
+            &email,
+            &phone,
         ];
-        let [first_name, last_name, display_name] = names;
-        let texts = [first_name, last_name, display_name, &email, &phone];
         let searched = search_text(texts, &references, &definitions.search_text(attributes));
         Ok(diesel::update(of(tx.workspace).filter(c::id.eq(before.id)))
             .set((

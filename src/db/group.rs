@@ -119,7 +119,8 @@ where
         let (items, answers): (Vec<T>, Vec<_>) =
             punctual.into_iter().map(|waiting| (waiting.item, waiting.answer)).unzip();
         let results = queued_since(oldest, || self.store(db, session, kind, &items));
-        let results = results.unwrap_or_else(|error| vec_of_errors(&error, items.len()));
+        let results =
+            results.unwrap_or_else(|error| items.iter().map(|_| Err(error.clone())).collect());
         answers.into_iter().zip(results).for_each(|(answer, result)| tell(answer, result));
     }
 
@@ -127,16 +128,13 @@ where
     /// the database can tell.
     fn store(&self, db: &Db, session: &Session, kind: &K, items: &[T]) -> Result<Vec<Result<R>>> {
         let together = db.write(session, &|tx| (self.work)(tx, kind, items).map(Outcome::Commit));
+        let alone = |item| db.write(session, &|tx| self.alone(tx, kind, item).map(Outcome::Commit));
         match together {
             Err(error) if items.len() > 1 && error.is_fault() => {
-                Ok(items.iter().map(|item| self.store_alone(db, session, kind, item)).collect())
+                Ok(items.iter().map(alone).collect())
             }
             done => done,
         }
-    }
-
-    fn store_alone(&self, db: &Db, session: &Session, kind: &K, item: &T) -> Result<R> {
-        db.write(session, &|tx| self.alone(tx, kind, item).map(Outcome::Commit))
     }
 
     /// The work for a single write, in a transaction that is there already.
@@ -154,10 +152,6 @@ where
 /// Whoever gave the request up does not hear the answer.
 fn tell<R>(answer: oneshot::Sender<Result<R>>, result: Result<R>) {
     drop(answer.send(result));
-}
-
-fn vec_of_errors<R>(error: &Error, count: usize) -> Vec<Result<R>> {
-    std::iter::repeat_with(|| Err(error.clone())).take(count).collect()
 }
 
 /// Runs when its scope is left by a panic.

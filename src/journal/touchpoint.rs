@@ -247,7 +247,7 @@ impl Entry {
             received_at,
             source: self.source,
             message_id: self.message_id,
-            subject: shown(self.subject)?.and_then(|subject| subject.parse().ok()),
+            subject: self.subject.and_then(|subject| serde_json::from_value(subject).ok()),
             conversation_id: None,
             campaign_id: None,
             actor: RawJson::of(&self.actor)?,
