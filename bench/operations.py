@@ -87,8 +87,8 @@ def all_of(series, channel, customers, items):
                          '"attributes": {"shoe_size": 42}}'),
         Operation("touchpoint", "one touchpoint", "POST", "/v1/touchpoints", (8, 32, 64, 256), body=single,
                   floor_only="insert into touchpoints\n", goals=((64, 2.5),), stores=1),
-        Operation("batch", f"batch of {items} touchpoints", "POST", "/v1/touchpoints/batch", (32,),
-                  body='{"items": [{items}]}', item=touchpoint(series), items=items, goals=((32, 0.95),),
+        Operation("batch", f"batch of {items} touchpoints", "POST", "/v1/touchpoints/batch", (8,),
+                  body='{"items": [{items}]}', item=touchpoint(series), items=items, goals=((8, 0.95),),
                   stores=items, floor_settings="-c plan_cache_mode=force_generic_plan"),
     ]
     return [replace(one, customers=customers) for one in listed]
@@ -178,7 +178,9 @@ def cursors_of(server, operation, most=600):
         cursor = page["next_cursor"]
         if cursor is None:
             break
-        found.append(cursor)
+        # What earlier runs made has ids of its own, which no pattern of the floor has.
+        if operation.name != "list" or cursor_id(cursor).endswith(ID[5:]):
+            found.append(cursor)
     # The last page is shorter than the others.
     return found[int(len(found) * operation.deep_from):-1] or found or None
 

@@ -6,6 +6,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 use validator::Validate;
 
+use crate::db::pairs::any_pair;
 use crate::db::{Conn, Tx};
 use crate::error::{Error, Result};
 use crate::schema::external_ids;
@@ -80,13 +81,11 @@ pub fn find_many(
     if references.is_empty() {
         return Ok(Vec::new());
     }
-    let sources: Vec<&str> = references.iter().map(|reference| reference.source.as_str()).collect();
-    let ids: Vec<&str> = references.iter().map(|reference| reference.id.as_str()).collect();
+    let pairs = references.iter().map(|one| (one.source.as_str(), one.id.as_str()));
     Ok(external_ids::table
         .filter(external_ids::workspace_id.eq(conn.workspace))
         .filter(external_ids::resource.eq(owner.as_str()))
-        .filter(external_ids::source.eq_any(sources))
-        .filter(external_ids::external_id.eq_any(ids))
+        .filter(any_pair("external_ids.source, external_ids.external_id", pairs))
         .select((external_ids::source, external_ids::external_id, external_ids::resource_id))
         .load(conn.pg)?)
 }

@@ -14,6 +14,7 @@ use uuid::Uuid;
 use super::Customer;
 pub use super::marks::{IdentityType, Mark, MarkKey, NewIdentity, marks};
 use crate::auth::{Caller, Scope};
+use crate::db::pairs::any_pair;
 use crate::db::{Conn, Tx, WorkspaceId};
 use crate::error::{Error, OnConstraint, Result};
 use crate::http::reply::{IntoReply, Plain};
@@ -63,13 +64,9 @@ pub fn holders(conn: &mut Conn, keys: &[MarkKey]) -> Result<HashMap<MarkKey, Uui
     if keys.is_empty() {
         return Ok(HashMap::new());
     }
-    let mut kinds: Vec<IdentityType> = keys.iter().map(|(kind, _)| *kind).collect();
-    kinds.sort_unstable();
-    kinds.dedup();
-    let norms: Vec<&str> = keys.iter().map(|(_, norm)| norm.as_str()).collect();
+    let pairs = keys.iter().map(|(kind, norm)| (kind.as_str(), norm.as_str()));
     let rows: Vec<(IdentityType, String, Uuid)> = of(conn.workspace)
-        .filter(identities::type_.eq_any(kinds))
-        .filter(identities::value_norm.eq_any(norms))
+        .filter(any_pair("identities.type, identities.value_norm", pairs))
         .select((identities::type_, identities::value_norm, identities::customer_id))
         .load(conn.pg)?;
     Ok(rows.into_iter().map(|(kind, norm, customer)| ((kind, norm), customer)).collect())

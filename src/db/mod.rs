@@ -11,6 +11,7 @@ pub mod id;
 pub mod json;
 pub mod keyset;
 pub mod migrate;
+pub mod pairs;
 pub mod partitions;
 pub mod pool;
 mod workspace_id;

@@ -12,6 +12,7 @@ use super::{ChannelReference, NewTouchpoint, OrganizationReference};
 use crate::customers::references::{self, OnUnknownCustomer, Referenced};
 use crate::db::Tx;
 use crate::db::json::compact;
+use crate::db::pairs::any_pair;
 use crate::error::{Code, Error, FieldError, Result};
 use crate::external_ids::{self, ExternalId, Owner};
 use crate::http::Reply;
@@ -201,12 +202,9 @@ fn originals(tx: &mut Tx, keys: &[MessageKey]) -> Result<HashMap<(String, String
     if keys.is_empty() {
         return Ok(HashMap::new());
     }
-    let sources: Vec<&str> = keys.iter().map(|(source, _)| *source).collect();
-    let ids: Vec<&str> = keys.iter().map(|(_, id)| *id).collect();
     let rows: Vec<(String, String, Uuid)> = touchpoint_keys::table
         .filter(touchpoint_keys::workspace_id.eq(tx.workspace))
-        .filter(touchpoint_keys::source.eq_any(sources))
-        .filter(touchpoint_keys::message_id.eq_any(ids))
+        .filter(any_pair("touchpoint_keys.source, touchpoint_keys.message_id", keys.to_vec()))
         .select((
             touchpoint_keys::source,
             touchpoint_keys::message_id,
