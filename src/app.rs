@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use actix_web::{HttpRequest, web};
 use aws_lc_rs::hmac;
+use tokio::sync::Semaphore;
 
 use crate::auth::authenticate::Credentials;
 use crate::auth::jwks::Jwks;
@@ -31,6 +32,8 @@ pub struct Parts {
     pub cursor_key: hmac::Key,
     pub credentials: Credentials,
     pub limits: Limits,
+    /// Turns for requests with large bodies: what they are parsed into is many times their size.
+    pub large_bodies: Arc<Semaphore>,
     pub metrics: Arc<Metrics>,
     /// Browser origins that some workspace allows.
     pub origins: Origins,
@@ -95,6 +98,7 @@ impl App {
             cursor_key: hmac::Key::new(hmac::HMAC_SHA256, format!("cursor:{secret}").as_bytes()),
             credentials: Credentials::new(),
             limits: Limits::new(config.rate_limits),
+            large_bodies: Arc::new(Semaphore::new(config.pool_size as usize)),
             metrics,
             origins: Origins::default(),
             scheduled: Scheduled::default(),

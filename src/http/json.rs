@@ -4,21 +4,25 @@ use std::borrow::Cow;
 use std::ops::{Deref, DerefMut};
 
 use actix_web::dev::Payload;
+use actix_web::rt::time::timeout;
 use actix_web::web::Bytes;
-use actix_web::{FromRequest, HttpRequest};
+use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use futures_util::future::LocalBoxFuture;
 use serde::Deserialize as _;
 use serde::de::{DeserializeOwned, Error as _};
+use tokio::sync::OwnedSemaphorePermit;
 use validator::{Validate, ValidationError, ValidationErrors, ValidationErrorsKind};
 
 use super::idempotency::BodyDigest;
 use super::objects::Strict;
 use crate::app::App;
+use crate::db::pool::CHECKOUT_TIMEOUT;
 use crate::error::{Code, Error, FieldError, Result};
 use crate::values::scan::scan;
 
-/// Bodies above this size are parsed on a blocking thread.
-const PARSE_INLINE_BYTES: usize = 64 * 1024;
+/// Bodies above this size are parsed on a blocking thread, when it is their turn: no more of them
+/// are worked on at once than there are database connections.
+const LARGE_BYTES: usize = 64 * 1024;
 
 /// A JSON body that parsed and passed its validator.
 #[derive(Debug, Clone)]
@@ -56,13 +60,22 @@ impl<T: DeserializeOwned + Validate + Send + 'static> FromRequest for Json<T> {
             let (limit, deadline) = (app.config.body_limit_bytes, app.config.body_timeout);
             let bytes = super::body::read(&mut payload, &req, limit, deadline).await?;
             BodyDigest::remember(&req, &bytes);
-            if bytes.len() <= PARSE_INLINE_BYTES {
+            if bytes.len() <= LARGE_BYTES {
                 return parse(&bytes).map(Json);
             }
+            let turn = turn(&app).await?;
+            // Given back with the request, when it is answered.
+            req.extensions_mut().insert(turn);
             let parsed = actix_web::web::block(move || parse(&bytes)).await;
             parsed.map_err(|error| Error::internal(error.to_string()))?.map(Json)
         })
     }
+}
+
+async fn turn(app: &App) -> Result<OwnedSemaphorePermit> {
+    let turn = timeout(CHECKOUT_TIMEOUT, app.large_bodies.clone().acquire_owned()).await;
+    let waited_too_long = || Error::unavailable("waited too long for its turn");
+    turn.ok().and_then(Result::ok).ok_or_else(waited_too_long)
 }
 
 /// Scans, parses and validates one JSON document.

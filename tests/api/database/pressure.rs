@@ -148,3 +148,31 @@ fn the_service_works_without_session_state() {
     let checked = app.state.db.system(|pg| pg.batch_execute(prepared).map_err(Error::from));
     assert!(checked.is_ok(), "{checked:?}");
 }
+
+/// What a large body is parsed into is many times its size, so there are turns for them.
+#[test]
+fn large_bodies_take_turns_and_give_them_back() {
+    let app = App::alone(&[("ECRM_POOL_SIZE", "2")]);
+    let client = app.workspace(&["*"]);
+    let notes = "n".repeat(900);
+    let item = json!({ "type": "page.viewed", "properties": { "notes": notes } });
+    let body = json!({ "items": vec![item; 100] });
+    let senders: Vec<_> = (0..12)
+        .map(|_| {
+            let (client, body) = (client.clone(), body.clone());
+            std::thread::spawn(move || client.post("/v1/touchpoints/batch", body))
+        })
+        .collect();
+    for sender in senders {
+        assert_eq!(sender.join().expect("an answer").expect(207).json["failed"], 0);
+    }
+    let taken = app.state.large_bodies.clone().try_acquire_many_owned(2).expect("both are back");
+    // While others have them all, a large body waits, and not for ever; a small one does not.
+    client.post("/v1/touchpoints", json!({ "type": "page.viewed" })).expect(201);
+    let started = Instant::now();
+    let refused = client.post("/v1/touchpoints/batch", body.clone()).expect(503);
+    assert_eq!(refused.headers["retry-after"], "1");
+    assert!(started.elapsed() > Duration::from_millis(1800), "{:?}", started.elapsed());
+    drop(taken);
+    client.post("/v1/touchpoints/batch", body).expect(207);
+}
