@@ -8,7 +8,7 @@ use diesel::{QueryableByName, RunQueryDsl};
 use crate::error::Result;
 
 /// Tables whose rows are never changed or deleted by the service: the database itself refuses.
-pub const APPEND_ONLY: &[&str] = &[];
+pub const APPEND_ONLY: &[&str] = &["touchpoints"];
 
 const GRANTS: &str = "
     grant usage on schema public to ecrm_app, ecrm_readonly;
@@ -18,6 +18,16 @@ const GRANTS: &str = "
     grant select on all tables in schema public to ecrm_readonly;
     revoke select on users, api_keys, refresh_tokens, workspaces, channels from ecrm_readonly;
 ";
+
+/// Partitions are reached through their table; their own rights would lead past it.
+const THROUGH_THE_TABLE: &str = "
+    do $$ declare partition regclass; begin
+      for partition in select inhrelid::regclass from pg_inherits join pg_class on oid = inhparent
+                        where relkind = 'p' and relnamespace = 'public'::regnamespace
+      loop
+        execute format('revoke all on %s from ecrm_app', partition);
+      end loop;
+    end $$";
 
 /// Lets the service read error texts in English whatever the server's language; a superuser alone
 /// can grant it, so it is tried.
@@ -32,6 +42,7 @@ const ENGLISH: &str = "
 pub fn apply(pg: &mut PgConnection) -> Result<()> {
     if role_exists(pg, "ecrm_app")? && role_exists(pg, "ecrm_readonly")? {
         pg.batch_execute(GRANTS)?;
+        pg.batch_execute(THROUGH_THE_TABLE)?;
         pg.batch_execute(ENGLISH)?;
         for table in APPEND_ONLY {
             pg.batch_execute(&format!("revoke update, delete on {table} from ecrm_app"))?;

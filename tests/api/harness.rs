@@ -19,6 +19,7 @@ use ecrm::cli::keys;
 use ecrm::config::Config;
 use ecrm::db::embedded::{Embedded, Options, Role};
 use ecrm::db::migrate;
+use ecrm::http::server::Surface;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -82,7 +83,7 @@ impl App {
         let served = state.clone();
         std::thread::spawn(move || {
             actix_rt::System::new()
-                .block_on(async { ecrm::http::server::build(served, socket)?.await })
+                .block_on(async { ecrm::http::server::build(served, socket, Surface::Api)?.await })
                 .expect("a server");
         });
         Self { base, state, owner_url }
@@ -277,7 +278,7 @@ impl Server {
 }
 
 fn migrations_digest() -> String {
-    let mut text = String::from(TRIPWIRE);
+    let mut text = format!("{TRIPWIRE}{}", include_str!("../../src/db/grants.rs"));
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations");
     let mut names: Vec<_> = std::fs::read_dir(folder)
         .expect("migrations")

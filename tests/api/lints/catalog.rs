@@ -273,6 +273,28 @@ fn the_service_may_change_rows_and_nothing_else() {
     only(&catalog(&too_much), &[]);
 }
 
+/// What happened cannot be changed or taken back: not even by a mistake of the service.
+#[test]
+fn the_service_may_add_to_the_log_and_nothing_else() {
+    let log = ecrm::db::grants::APPEND_ONLY.join("', '");
+    let tables = format!(
+        "(select oid, relname from pg_class where relname in ('{log}')
+          union all
+          select c.oid, c.relname from pg_inherits join pg_class c on c.oid = inhrelid
+            join pg_class parent on parent.oid = inhparent where parent.relname in ('{log}'))"
+    );
+    let may = |privilege: &str| {
+        catalog(&format!(
+            "select relname::text as line from {tables} t
+              where has_table_privilege('ecrm_app', oid, '{privilege}')"
+        ))
+    };
+    assert_eq!(may("INSERT"), ["touchpoints"]);
+    for privilege in ["UPDATE", "DELETE", "TRUNCATE"] {
+        only(&may(privilege), &[]);
+    }
+}
+
 /// Rule 12: the tripwire of this suite watches every table, or this suite proves little.
 #[test]
 fn the_tripwire_of_the_suite_is_on_every_table() {
