@@ -23,6 +23,16 @@ pub const CHECKOUT_TIMEOUT: Duration = Duration::from_secs(2);
 const SESSION: &str = "set statement_timeout = '5s'; set lock_timeout = '3s'; \
      set idle_in_transaction_session_timeout = '10s'; set timezone = 'UTC'; set jit = off";
 
+/// How long libpq waits for a server that does not answer: 2 s to connect; 3 s for what was sent to
+/// be acknowledged; and one that died after that is noticed within 11 s (5 + 3 × 2).
+const TIMEOUTS: [(&str, &str); 5] = [
+    ("connect_timeout", "2"),
+    ("tcp_user_timeout", "3000"),
+    ("keepalives_idle", "5"),
+    ("keepalives_interval", "2"),
+    ("keepalives_count", "3"),
+];
+
 pub type Pool = r2d2::Pool<Manager>;
 
 pub struct Manager {
@@ -105,7 +115,7 @@ impl r2d2::HandleError<ConnectionError> for ReportOnce {
 fn with_timeouts(url: &str) -> String {
     let is_url = url.starts_with("postgres://") || url.starts_with("postgresql://");
     let mut text = url.to_owned();
-    for (name, value) in [("connect_timeout", "2"), ("tcp_user_timeout", "3000")] {
+    for (name, value) in TIMEOUTS {
         if text.contains(name) {
             continue;
         }
@@ -125,12 +135,14 @@ mod tests {
 
     #[test]
     fn timeouts_are_added_in_the_syntax_of_the_url() {
-        let added = "connect_timeout=2&tcp_user_timeout=3000";
+        let added = "connect_timeout=2&tcp_user_timeout=3000&keepalives_idle=5\
+                     &keepalives_interval=2&keepalives_count=3";
         assert_eq!(with_timeouts("postgres://h/d"), format!("postgres://h/d?{added}"));
         assert_eq!(with_timeouts("postgres://h/d?a=b"), format!("postgres://h/d?a=b&{added}"));
         assert_eq!(
-            with_timeouts("host=/tmp connect_timeout=9"),
-            "host=/tmp connect_timeout=9 tcp_user_timeout=3000"
+            with_timeouts("host=/tmp connect_timeout=9 keepalives_idle=60"),
+            "host=/tmp connect_timeout=9 keepalives_idle=60 tcp_user_timeout=3000 \
+             keepalives_interval=2 keepalives_count=3"
         );
     }
 }
