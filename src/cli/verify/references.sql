@@ -28,6 +28,8 @@ with named as (
   union all
   select 'attribute definition ' || id, workspace_id, 'workspace', workspace_id from attribute_definitions
   union all
+  select 'tag ' || id, workspace_id, 'workspace', workspace_id from tags
+  union all
   select 'touchpoints', workspace_id, 'workspace', workspace_id from touchpoints group by workspace_id
 ), there as (
   select workspace_id, 'customer' as what, id as whom from customers
