@@ -84,6 +84,18 @@ where
         .default_service(web::to(boundary::unmatched))
 }
 
+/// Mounts what a process without the API shows: its health and its metrics.
+pub fn mount_platform<T>(app: actix_web::App<T>) -> actix_web::App<T>
+where
+    T: ServiceFactory<ServiceRequest, Config = (), Error = actix_web::Error, InitError = ()>,
+{
+    app.into_utoipa_app()
+        .configure(crate::platform::routes)
+        .into_app()
+        .app_data(web::Data::new(spec()))
+        .default_service(web::to(boundary::unmatched))
+}
+
 /// The document, as text and as a table of what exists.
 pub struct Spec {
     pub document: Value,

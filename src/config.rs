@@ -45,6 +45,11 @@ pub const SETTINGS: &[(&str, &str, &str)] = &[
     ),
     ("ECRM_RUN_JOBS", "1", "Whether `serve` also works off jobs; 0 leaves it to `ecrm worker`."),
     (
+        "ECRM_WORKER_BIND",
+        "",
+        "Address and port where `ecrm worker` shows its health and metrics. Empty: nowhere.",
+    ),
+    (
         "ECRM_MASTER_KEY",
         "",
         "32 bytes in base64 or hex that wrap every workspace's key. Generated in development.",
@@ -103,6 +108,7 @@ pub struct Config {
     pub workers: usize,
     pub migrate_on_start: bool,
     pub run_jobs: bool,
+    pub worker_bind: Option<SocketAddr>,
     pub master_key: Option<String>,
     pub jwt_secret: Option<String>,
     pub jwt_secret_previous: Option<String>,
@@ -142,6 +148,7 @@ impl Config {
             workers: env.parse("ECRM_WORKERS")?,
             migrate_on_start: env.flag("ECRM_MIGRATE_ON_START")?,
             run_jobs: env.flag("ECRM_RUN_JOBS")?,
+            worker_bind: env.address("ECRM_WORKER_BIND")?,
             master_key: env.optional("ECRM_MASTER_KEY"),
             jwt_secret: env.optional("ECRM_JWT_SECRET"),
             jwt_secret_previous: env.optional("ECRM_JWT_SECRET_PREVIOUS"),
@@ -181,6 +188,10 @@ impl Env<'_> {
         let text = self.text(name);
         text.parse()
             .map_err(|_error| format!("{name}: `{text}` is not a value this setting can take"))
+    }
+
+    fn address(&self, name: &str) -> Result<Option<SocketAddr>, String> {
+        self.optional(name).map(|_| self.parse(name)).transpose()
     }
 
     fn at_least(&self, name: &str, least: u32) -> Result<u32, String> {
@@ -255,6 +266,7 @@ mod tests {
             ("ECRM_BIND", "nowhere"),
             ("DATABASE_POOLER", "session"),
             ("ECRM_POOL_SIZE", "0"),
+            ("ECRM_WORKER_BIND", "9090"),
             ("ECRM_DEV", "maybe"),
             ("ECRM_OPERATOR_TOKEN", "short"),
         ] {

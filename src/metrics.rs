@@ -110,7 +110,7 @@ impl Metrics {
         InFlight(self.in_flight.clone())
     }
 
-    /// The state of one connection pool, by its name (`main`, `read`, `jobs`).
+    /// The state of one connection pool, by its name (`primary`, `replica`).
     pub fn pool(&self, pool: &str, idle: u32, in_use: u32) {
         self.pool_connections.with_label_values(&[pool, "idle"]).set(idle.into());
         self.pool_connections.with_label_values(&[pool, "in_use"]).set(in_use.into());
@@ -212,15 +212,15 @@ mod tests {
     #[test]
     fn pools_and_jobs_show_their_last_state_only() {
         let metrics = Metrics::new("0");
-        metrics.pool("main", 6, 2);
+        metrics.pool("primary", 6, 2);
         metrics.pool_wait(Duration::from_millis(20));
         metrics.jobs([("mail", "due", 7), ("webhooks", "failed", 1)]);
         metrics.jobs([("mail", "due", 5)]);
         metrics.jobs_oldest_due(42);
         let text = metrics.render();
         for line in [
-            r#"ecrm_db_pool_connections{pool="main",state="idle"} 6"#,
-            r#"ecrm_db_pool_connections{pool="main",state="in_use"} 2"#,
+            r#"ecrm_db_pool_connections{pool="primary",state="idle"} 6"#,
+            r#"ecrm_db_pool_connections{pool="primary",state="in_use"} 2"#,
             "ecrm_db_pool_wait_seconds_count 1",
             r#"ecrm_jobs{queue="mail",state="due"} 5"#,
             "ecrm_jobs_oldest_due_seconds 42",

@@ -1,6 +1,6 @@
 //! Serving, working and migrating.
 
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -10,12 +10,12 @@ use super::boot::{self, Database};
 use super::{Result, print, seed};
 use crate::app::App;
 use crate::config::Config;
+use crate::http::server::Surface;
 use crate::{db, http, worker};
 
 /// Serves until a signal; migrates and fills the demo workspace before.
 pub fn serve(config: Config, wants_demo: bool) -> Result<()> {
-    let socket = TcpListener::bind(config.bind)
-        .map_err(|error| format!("cannot listen on {}: {error}", config.bind))?;
+    let socket = listen(config.bind)?;
     let database = Database::open(&config)?;
     let must_migrate = config.migrate_on_start || database.is_private();
     let app = boot::app(config, &database)?;
@@ -35,14 +35,28 @@ pub fn serve(config: Config, wants_demo: bool) -> Result<()> {
     served
 }
 
+fn listen(address: SocketAddr) -> Result<TcpListener> {
+    TcpListener::bind(address).map_err(|error| format!("cannot listen on {address}: {error}"))
+}
+
 fn run(app: App, socket: TcpListener) -> Result<()> {
-    let text = |error: std::io::Error| error.to_string();
     let mut threads = vec![worker::start_renewal(app.clone()).map_err(text)?];
     if app.config.run_jobs {
         threads.push(worker::start(app.clone()).map_err(text)?);
     }
+    let served = answer(&app, socket, Surface::Api);
+    end(&app, threads)?;
+    served
+}
+
+fn text(error: std::io::Error) -> String {
+    error.to_string()
+}
+
+/// Answers requests until a signal.
+fn answer(app: &App, socket: TcpListener, surface: Surface) -> Result<()> {
     let served = System::new().block_on(async {
-        let server = http::server::build(app.clone(), socket)?;
+        let server = http::server::build(app.clone(), socket, surface)?;
         let stop = http::server::stop_on_signal(app.clone(), server.handle());
         actix_web::rt::spawn(async move {
             if let Err(error) = stop.await {
@@ -51,7 +65,6 @@ fn run(app: App, socket: TcpListener) -> Result<()> {
         });
         server.await
     });
-    end(&app, threads)?;
     served.map_err(text)
 }
 
@@ -111,13 +124,18 @@ fn check_privileges(app: &App, database: &Database) -> Result<()> {
     Ok(())
 }
 
-/// Carries out jobs until a signal, without serving.
+/// Carries out jobs until a signal, without serving the API.
 pub fn work(config: Config) -> Result<()> {
+    let socket = config.worker_bind.map(listen).transpose()?;
     let database = Database::open(&config)?;
     let app = boot::app(config, &database)?;
-    let thread = worker::start(app.clone()).map_err(|error| error.to_string())?;
-    System::new().block_on(http::server::wait_for_signal()).map_err(|error| error.to_string())?;
-    end(&app, vec![thread])
+    let thread = worker::start(app.clone()).map_err(text)?;
+    let waited = match socket {
+        Some(socket) => answer(&app, socket, Surface::Platform),
+        None => System::new().block_on(http::server::wait_for_signal()).map_err(text),
+    };
+    end(&app, vec![thread])?;
+    waited
 }
 
 /// Brings the database up to date and names what was done.

@@ -44,7 +44,7 @@ const DEAD_CONNECTIONS: u32 = 64;
 #[derive(Clone)]
 pub struct Db {
     primary: Pool,
-    replica: Pool,
+    replica: Option<Pool>,
     pooler: Pooler,
     tripwire: bool,
     metrics: Arc<Metrics>,
@@ -199,11 +199,9 @@ impl Db {
         metrics: Arc<Metrics>,
     ) -> Self {
         let build = |url| pool::build(url, config.pooler, config.pool_size);
-        let primary = build(primary);
-        let replica = replica.map_or_else(|| primary.clone(), build);
         Self {
-            primary,
-            replica,
+            primary: build(primary),
+            replica: replica.map(build),
             pooler: config.pooler,
             tripwire: config.tripwire,
             metrics,
@@ -217,15 +215,15 @@ impl Db {
         scope: Option<&Session>,
         work: impl FnOnce(&mut PgConnection) -> Result<T>,
     ) -> Result<T> {
-        let pool = match server {
-            Server::Primary => &self.primary,
-            Server::Replica => &self.replica,
+        let pool = match (server, &self.replica) {
+            (Server::Replica, Some(replica)) => replica,
+            _ => &self.primary,
         };
         let asked_at = Instant::now();
         let patience = CHECKOUT_TIMEOUT.saturating_sub(QUEUED.get());
         let pooled = pool.get_timeout(patience);
-        let mut pooled = pooled.map_err(|error| Error::unavailable(error.to_string()))?;
         self.metrics.pool_wait(asked_at.elapsed());
+        let mut pooled = pooled.map_err(|error| Error::unavailable(error.to_string()))?;
         pooled.run(|pg| {
             self.arm_tripwire(pg, scope)?;
             work(pg)
@@ -349,8 +347,9 @@ impl Db {
     }
 
     /// Open and idle connections per pool, for the metrics.
-    pub fn pool_state(&self) -> [(&'static str, r2d2::State); 2] {
-        [("primary", self.primary.state()), ("replica", self.replica.state())]
+    pub fn pool_state(&self) -> impl Iterator<Item = (&'static str, r2d2::State)> {
+        let replica = self.replica.iter().map(|pool| ("replica", pool.state()));
+        std::iter::once(("primary", self.primary.state())).chain(replica)
     }
 }
 

@@ -17,8 +17,16 @@ use crate::app::App;
 /// Connections that a worker serves at once; more wait in the listener's queue.
 const CONNECTIONS_PER_WORKER: usize = 10_000;
 
+/// What a server answers.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Surface {
+    Api,
+    /// Health and metrics alone.
+    Platform,
+}
+
 /// Builds the server on a bound socket; it runs when awaited.
-pub fn build(app: App, socket: TcpListener) -> std::io::Result<Server> {
+pub fn build(app: App, socket: TcpListener, surface: Surface) -> std::io::Result<Server> {
     let workers = match app.config.workers {
         0 => std::thread::available_parallelism().map_or(2, usize::from),
         workers => workers,
@@ -36,20 +44,22 @@ pub fn build(app: App, socket: TcpListener) -> std::io::Result<Server> {
     let state = web::Data::new(app);
     let server = HttpServer::new(move || {
         // The last layer registered is the outermost.
-        crate::api::mount(
-            actix_web::App::new()
-                .app_data(state.clone())
-                .app_data(cors.clone())
-                .app_data(metrics.clone())
-                .wrap(from_fn(boundary::admission))
-                .wrap(Compress::default())
-                .wrap(from_fn(boundary::errors))
-                .wrap(from_fn(rate_limit::announce))
-                .wrap(from_fn(cors::apply))
-                .wrap(from_fn(observe::observe))
-                .wrap(from_fn(unread::hang_up))
-                .wrap(from_fn(request_id::identify)),
-        )
+        let app = actix_web::App::new()
+            .app_data(state.clone())
+            .app_data(cors.clone())
+            .app_data(metrics.clone())
+            .wrap(from_fn(boundary::admission))
+            .wrap(Compress::default())
+            .wrap(from_fn(boundary::errors))
+            .wrap(from_fn(rate_limit::announce))
+            .wrap(from_fn(cors::apply))
+            .wrap(from_fn(observe::observe))
+            .wrap(from_fn(unread::hang_up))
+            .wrap(from_fn(request_id::identify));
+        match surface {
+            Surface::Api => crate::api::mount(app),
+            Surface::Platform => crate::api::mount_platform(app),
+        }
     });
     Ok(server
         .workers(workers)

@@ -71,9 +71,10 @@ pub fn is_running(pid: Pid) -> bool {
     state.is_some_and(|state| !state.starts_with(['Z', 'X']))
 }
 
-/// A running `ecrm serve`.
+/// A running `ecrm serve`, or `ecrm worker`.
 pub struct Service {
     child: Child,
+    mode: &'static str,
     pub port: u16,
     folder: PathBuf,
     url: String,
@@ -83,12 +84,21 @@ pub struct Service {
 impl Service {
     /// Starts it and waits until it answers.
     pub fn start(folder: &Path, url: &str, settings: &[(&str, &str)]) -> Self {
+        Self::start_as("serve", folder, url, settings)
+    }
+
+    pub fn start_as(
+        mode: &'static str,
+        folder: &Path,
+        url: &str,
+        settings: &[(&str, &str)],
+    ) -> Self {
         let port = free_port();
         let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
         let settings: Vec<_> = settings.iter().map(owned).collect();
-        let child = launch(folder, url, port, &settings);
+        let child = launch(mode, folder, url, port, &settings);
         let service =
-            Self { child, port, folder: folder.to_owned(), url: url.to_owned(), settings };
+            Self { child, mode, port, folder: folder.to_owned(), url: url.to_owned(), settings };
         service.wait_until_live();
         service
     }
@@ -112,7 +122,7 @@ impl Service {
     /// Kills it and starts it again on the same port.
     pub fn kill_and_restart(&mut self) {
         self.kill();
-        self.child = launch(&self.folder, &self.url, self.port, &self.settings);
+        self.child = launch(self.mode, &self.folder, &self.url, self.port, &self.settings);
         self.wait_until_live();
     }
 
@@ -168,11 +178,12 @@ fn log_file(folder: &Path, port: u16) -> PathBuf {
     folder.join(format!("service-{port}.log"))
 }
 
-fn launch(folder: &Path, url: &str, port: u16, settings: &[(String, String)]) -> Child {
+fn launch(mode: &str, folder: &Path, url: &str, port: u16, settings: &[(String, String)]) -> Child {
     let settings: Vec<_> = settings.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
     let path = log_file(folder, port);
     let log = File::options().create(true).append(true).open(path).expect("a log");
     let mut command = command(folder, url, &settings);
-    command.env("ECRM_BIND", format!("127.0.0.1:{port}")).arg("serve");
+    let address = format!("127.0.0.1:{port}");
+    command.env("ECRM_BIND", &address).env("ECRM_WORKER_BIND", &address).arg(mode);
     command.stdout(Stdio::null()).stderr(log).spawn().expect("the service starts")
 }

@@ -7,11 +7,14 @@ use std::thread::{self, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
 use diesel::connection::SimpleConnection;
+use ecrm::db::embedded::Role;
 use serde_json::json;
 
 use crate::client::{CUSTOMERS, Client, NoAnswer};
+use crate::postgres::Postgres;
 use crate::promise::usual;
 use crate::proxy::Mode;
+use crate::service::Service;
 use crate::stage::Stage;
 use crate::wire;
 
@@ -171,4 +174,34 @@ fn a_database_that_has_fallen_silent_does_not_keep_the_service_from_ending() {
     let (status, took) = stage.service.wait(Duration::from_secs(6));
     assert!(status.success(), "{status}");
     println!("ended after {took:?}");
+}
+
+#[test]
+fn a_worker_shows_its_health_and_figures_until_it_is_told_to_end() {
+    let postgres = Postgres::lock();
+    let database = postgres.database();
+    let failed =
+        "insert into jobs (workspace_id, id, queue, kind, payload, state, run_at, attempts,
+                                    max_attempts, created_at, finished_at)
+                  values (gen_random_uuid(), gen_random_uuid(), 'mail', 'mail.send', '{}', 'failed',
+                          now(), 10, 10, now(), now())";
+    postgres.connect(&database).batch_execute(failed).expect("a job that has failed");
+    let url = postgres.url(Role::App, &database);
+    let mut worker = Service::start_as("worker", postgres.folder(), &url, &[]);
+    let client = Client::new(&worker.base(), Some(&postgres.key));
+    client.get("/health/live").expect(200);
+    client.get("/health/ready").expect(200);
+    client.get(CUSTOMERS).expect(404);
+    let figures = || {
+        let mut answer = ureq::get(format!("{}/metrics", worker.base())).call().expect("metrics");
+        answer.body_mut().read_to_string().expect("text")
+    };
+    let asked = Instant::now();
+    while !figures().contains(r#"ecrm_jobs{queue="mail",state="failed"} 1"#) {
+        assert!(asked.elapsed() < Duration::from_secs(10), "{}", figures());
+        thread::sleep(Duration::from_millis(50));
+    }
+    worker.terminate();
+    let (status, _) = worker.wait(Duration::from_secs(5));
+    assert!(status.success(), "{status}");
 }

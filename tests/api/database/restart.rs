@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use ecrm::config::Config;
 use ecrm::db::embedded::{DATABASE, Embedded, Options, Role};
 use ecrm::db::migrate;
+use ecrm::http::server::Surface;
 use serde_json::json;
 
 use crate::harness::Client;
@@ -15,7 +16,7 @@ use crate::harness::Client;
 pub fn serve(state: ecrm::app::App, socket: TcpListener) {
     std::thread::spawn(move || {
         actix_rt::System::new()
-            .block_on(async { ecrm::http::server::build(state, socket)?.await })
+            .block_on(async { ecrm::http::server::build(state, socket, Surface::Api)?.await })
             .expect("a server");
     });
 }
