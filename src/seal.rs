@@ -8,6 +8,7 @@
 use std::fmt;
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
+use aws_lc_rs::hmac;
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use serde::Deserialize;
@@ -101,6 +102,14 @@ impl DataKey {
             let id = master.id();
             Error::internal(format!("master key `{id}` does not open the key of `{workspace}`"))
         })
+    }
+
+    /// The key with which the workspace signs or hashes for one use. It follows from the data key,
+    /// so it needs no place of its own, and tells nothing of it or of the keys for other uses.
+    pub fn signing_key(&self, usage: &'static str) -> hmac::Key {
+        let own = hmac::Key::new(hmac::HMAC_SHA256, &self.0.0);
+        let derived = hmac::sign(&own, format!("ecrm:signing_key|{usage}").as_bytes());
+        hmac::Key::new(hmac::HMAC_SHA256, derived.as_ref())
     }
 }
 
@@ -278,6 +287,16 @@ mod tests {
         assert!(DataKey::unwrap(&wrapped, &master, Uuid::now_v7()).is_err());
         assert!(DataKey::unwrap(&wrapped[..60], &master, place.workspace).is_err());
         assert!(DataKey::unwrap(&[], &master, place.workspace).is_err());
+    }
+
+    #[test]
+    fn a_signing_key_is_the_same_for_the_same_use_alone() {
+        let key = DataKey::generate();
+        let sign = |key: &DataKey, usage| hmac::sign(&key.signing_key(usage), b"text");
+        let first = sign(&key, "links");
+        assert_eq!(first.as_ref(), sign(&key, "links").as_ref());
+        assert_ne!(first.as_ref(), sign(&key, "addresses").as_ref());
+        assert_ne!(first.as_ref(), sign(&DataKey::generate(), "links").as_ref());
     }
 
     #[test]
