@@ -10,7 +10,7 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderMap, HeaderValue};
 use actix_web::middleware::Next;
-use actix_web::{HttpMessage, HttpResponse, web};
+use actix_web::{HttpMessage, HttpRequest, HttpResponse, web};
 
 const METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 
@@ -36,6 +36,18 @@ pub struct Cors {
 /// request's extensions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AllowedOrigins(pub Arc<[String]>);
+
+/// Lets web pages that any workspace names read the answer: for who has no credential that could
+/// say which workspace is meant.
+pub fn allow_listed_origin(req: &HttpRequest) {
+    let cors = req.app_data::<web::Data<Cors>>();
+    let origin = req.headers().get(header::ORIGIN).and_then(|value| value.to_str().ok());
+    if let (Some(cors), Some(origin)) = (cors, origin)
+        && (cors.any_workspace)(origin)
+    {
+        req.extensions_mut().insert(AllowedOrigins([origin.to_owned()].into()));
+    }
+}
 
 /// The layer that answers preflights and names the allowed origin on all other answers. Needs
 /// `web::Data<Cors>`.
@@ -117,9 +129,9 @@ fn name(headers: &mut HeaderMap, origin: HeaderValue) {
 
 #[cfg(test)]
 mod tests {
+    use actix_web::App;
     use actix_web::middleware::from_fn;
     use actix_web::test::{TestRequest, call_service, init_service};
-    use actix_web::{App, HttpRequest};
 
     use super::*;
 

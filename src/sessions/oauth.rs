@@ -15,7 +15,7 @@ use validator::Validate;
 use crate::app::App;
 use crate::error::{Error, Result};
 use crate::http::client_ip::client_ip;
-use crate::http::cors::{AllowedOrigins, Cors};
+use crate::http::cors::allow_listed_origin;
 use crate::http::rate_limit::Bucket;
 use crate::http::{Reply, body, json};
 use crate::seal::Secret;
@@ -106,18 +106,6 @@ fn unreadable(error: Error) -> Refusal {
 
 fn invalid(description: String) -> Refusal {
     Refusal::new("invalid_request", description)
-}
-
-/// Lets web pages that any workspace names read the answer: who asks for a token has no credential
-/// yet that could say which workspace is meant.
-fn allow_listed_origin(req: &HttpRequest) {
-    let cors = req.app_data::<web::Data<Cors>>();
-    let origin = req.headers().get(header::ORIGIN).and_then(|value| value.to_str().ok());
-    if let (Some(cors), Some(origin)) = (cors, origin)
-        && (cors.any_workspace)(origin)
-    {
-        req.extensions_mut().insert(AllowedOrigins([origin.to_owned()].into()));
-    }
 }
 
 /// The client's secret from the `Authorization` header (RFC 6749, 2.3.1; RFC 7617). The name before
