@@ -146,8 +146,8 @@ fn hex(digit: u8) -> Option<u8> {
 }
 
 /// Middleware of `/v1`: refuses query parameters that the operation does not have, and longer texts
-/// than it takes, by the OpenAPI document itself. A typo must not return everything. Public
-/// operations follow standards of others (RFC 6749 ignores what it does not know).
+/// than it takes, by the OpenAPI document itself. A typo must not return everything. What
+/// follows a standard of others is left to it (RFC 6749 ignores what it does not know).
 pub async fn known_parameters<B: MessageBody + 'static>(
     req: ServiceRequest,
     next: Next<B>,

@@ -37,7 +37,7 @@ impl Routes {
             routes.root.grow(path).allow = Some(allow(item));
             let methods = METHODS
                 .iter()
-                .filter(|method| item[**method].is_object() && item[**method]["x-public"] != true);
+                .filter(|method| item[**method].is_object() && is_ours(&item[**method]));
             let needs_credential = |method: &&&str| {
                 let operation = &item[**method];
                 let scopes = operation["x-required-scopes"].as_array();
@@ -113,6 +113,11 @@ fn allow(item: &Value) -> String {
     }
     methods.push("OPTIONS".into());
     methods.join(", ")
+}
+
+/// Whether an operation refuses in our words: those of other standards ignore what they do not know.
+fn is_ours(operation: &Value) -> bool {
+    operation["x-public"] != true || operation["responses"]["400"]["$ref"].is_string()
 }
 
 fn in_query(operation: &Value, shared: &Value) -> QueryParameters {
