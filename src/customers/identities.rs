@@ -72,6 +72,17 @@ pub fn holders(conn: &mut Conn, keys: &[MarkKey]) -> Result<HashMap<MarkKey, Uui
     Ok(rows.into_iter().map(|(kind, norm, customer)| ((kind, norm), customer)).collect())
 }
 
+/// The handles and devices of customers by which something can be sent to them, the main ones first.
+pub fn handles(conn: &mut Conn, customers: &[Uuid]) -> Result<Vec<(Uuid, IdentityType, String)>> {
+    use identities as i;
+    Ok(of(conn.workspace)
+        .filter(i::customer_id.eq_any(customers))
+        .filter(i::type_.eq_any([IdentityType::DeviceId, IdentityType::Social]))
+        .order((i::is_primary.desc(), i::id))
+        .select((i::customer_id, i::type_, i::value_norm))
+        .load(conn.pg)?)
+}
+
 /// Attaches marks to customers, in one statement. A mark that somebody else took in the meantime
 /// makes the transaction run again, which then sees who.
 pub fn attach(tx: &mut Tx, marks: &[(Uuid, &Mark)]) -> Result<()> {

@@ -2,19 +2,22 @@
 
 use actix_web::{get, put};
 use chrono::{DateTime, Utc};
+use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 use validator::Validate;
 
 use super::types::LifecycleStage;
-use super::{Customer, CustomerPatch};
+use super::{Customer, CustomerPatch, customer_change, of};
 use crate::auth::{Caller, Scope};
+use crate::db::Tx;
 use crate::db::keyset::{SortKey, SortKind};
 use crate::error::Result;
 use crate::http::{Found, IfMatch, Json, Page, Path, Query, Reply};
 use crate::journal;
+use crate::schema::customers;
 
 /// A manual move to a lifecycle stage.
 #[derive(Debug, Clone, Deserialize, Validate, ToSchema)]
@@ -92,6 +95,49 @@ pub async fn list_customer_history(
             page.try_map(|touchpoint| FieldChange::read(&touchpoint, &filter.field))
         })
         .await
+}
+
+impl LifecycleStage {
+    /// The stages on the way to this one; `other` is not on the way to anywhere.
+    fn earlier(self) -> Vec<Self> {
+        const WAY: [LifecycleStage; 8] = [
+            LifecycleStage::Visitor,
+            LifecycleStage::Subscriber,
+            LifecycleStage::Lead,
+            LifecycleStage::MarketingQualifiedLead,
+            LifecycleStage::SalesQualifiedLead,
+            LifecycleStage::Opportunity,
+            LifecycleStage::Customer,
+            LifecycleStage::Evangelist,
+        ];
+        let position = WAY.iter().position(|stage| *stage == self).unwrap_or(0);
+        WAY[..position].to_vec()
+    }
+}
+
+/// Moves customers forward to a stage for a reason of our own; who is there, further or elsewhere
+/// stays. Three statements at most, however many customers.
+pub fn advance(tx: &mut Tx, whom: &[Uuid], to: LifecycleStage, cause: &'static str) -> Result<()> {
+    use customers::{id, lifecycle_stage, updated_at, version};
+    if whom.is_empty() {
+        return Ok(());
+    }
+    let behind = of(tx.workspace).filter(id.eq_any(whom));
+    let behind = behind.filter(lifecycle_stage.eq_any(to.earlier())).order(id).for_update();
+    let moved: Vec<(Uuid, LifecycleStage)> = behind.select((id, lifecycle_stage)).load(tx.pg)?;
+    if moved.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<Uuid> = moved.iter().map(|(customer, _)| *customer).collect();
+    diesel::update(of(tx.workspace).filter(id.eq_any(ids)))
+        .set((lifecycle_stage.eq(to), version.eq(version + 1), updated_at.eq(tx.now)))
+        .execute(tx.pg)?;
+    let changes = moved.into_iter().map(|(customer, from)| {
+        let changes = json!({ "lifecycle_stage": { "from": from, "to": to } });
+        let properties = json!({ "changes": changes, "cause": cause });
+        customer_change("customer.lifecycle_stage_changed", customer, properties)
+    });
+    journal::record_all(tx, changes)
 }
 
 impl FieldChange {

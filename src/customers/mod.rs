@@ -1,5 +1,6 @@
 //! Customers and prospects: the people the company has a relationship with.
 
+mod contacts;
 mod create;
 pub mod identities;
 mod lifecycle;
@@ -17,10 +18,12 @@ use serde_json::{Value, json};
 use utoipa_actix_web::service_config::ServiceConfig;
 use uuid::Uuid;
 
+pub use contacts::Contact;
 pub use create::{create, create_many};
 pub use identities::{Identity, IdentityType};
+pub use lifecycle::advance;
 pub use requests::{CustomerPatch, NewCustomer};
-pub use types::{Customer, CustomerFields, CustomerStats, LifecycleStage};
+pub use types::{Customer, CustomerFields, CustomerStats, CustomerStatus, LifecycleStage};
 
 use crate::auth::{Caller, Scope};
 use crate::db::{Conn, Tx, WorkspaceId};

@@ -68,6 +68,19 @@ pub struct Referenced {
 }
 
 impl CustomerReference {
+    /// How many things it names the customer by.
+    pub fn marks_count(&self) -> usize {
+        let named = [
+            self.id.is_some(),
+            self.external_id.is_some(),
+            self.email.is_some(),
+            self.phone.is_some(),
+            self.user_id.is_some(),
+            self.anonymous_id.is_some(),
+        ];
+        named.into_iter().filter(|is_named| *is_named).count() + self.identities.len()
+    }
+
     /// The identities beside email, phone and outside id.
     fn others(&self) -> Vec<NewIdentity> {
         let named = [
