@@ -33,6 +33,8 @@ use crate::openapi::Routes;
         (name = "organizations", description = "Companies and clubs, and who belongs to them."),
         (name = "channels", description = "Where the company and its customers meet."),
         (name = "touchpoints", description = "Everything that happened between them."),
+        (name = "consents", description = "What customers agreed to, and whether they can be reached."),
+        (name = "suppressions", description = "Addresses that are not to be used, kept by hash."),
         (name = "attribute_definitions", description = "The company's own fields."),
         (name = "tags", description = "Labels that the company has agreed on."),
         (name = "workspaces", description = "One company's data and settings."),
@@ -52,6 +54,8 @@ fn resources(api: &mut ServiceConfig) {
         .configure(crate::organizations::routes)
         .configure(crate::channels::routes)
         .configure(crate::touchpoints::routes)
+        .configure(crate::consents::routes)
+        .configure(crate::suppressions::routes)
         .configure(crate::attributes::routes)
         .configure(crate::tags::routes)
         .configure(crate::workspaces::routes)
@@ -76,6 +80,7 @@ where
         .configure(resources);
     app.into_utoipa_app()
         .configure(crate::platform::routes)
+        .configure(crate::consents::public_routes)
         .service(v1)
         .into_app()
         .service(docs)
@@ -117,6 +122,7 @@ impl Spec {
             .into_utoipa_app()
             .openapi(Head::openapi())
             .configure(crate::platform::routes)
+            .configure(crate::consents::public_routes)
             .service(scope("/v1").configure(resources))
             .split_for_parts();
         let mut raw = serde_json::to_value(api).expect("BUG: the document is JSON");

@@ -36,9 +36,11 @@ pub mod workspaces;
 
 // Who, where, what happened.
 pub mod channels;
+pub mod consents;
 pub mod customers;
 pub mod organizations;
 pub mod profiles;
+pub mod suppressions;
 pub mod touchpoints;
 
 // All of it together.

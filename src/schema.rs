@@ -70,6 +70,57 @@ diesel::table! {
 }
 
 diesel::table! {
+    consent_events (workspace_id, id) {
+        workspace_id -> Uuid,
+        id -> Uuid,
+        consent_id -> Uuid,
+        origin_customer_id -> Uuid,
+        channel_type -> Text,
+        purpose -> Text,
+        topic -> Nullable<Text>,
+        state -> Text,
+        lawful_basis -> Text,
+        soft_opt_in -> Bool,
+        method -> Text,
+        source -> Nullable<Text>,
+        evidence -> Nullable<Jsonb>,
+        actor -> Jsonb,
+        occurred_at -> Timestamptz,
+        recorded_at -> Timestamptz,
+        expires_at -> Nullable<Timestamptz>,
+        version -> Int8,
+    }
+}
+
+diesel::table! {
+    consents (workspace_id, id) {
+        workspace_id -> Uuid,
+        id -> Uuid,
+        customer_id -> Uuid,
+        origin_customer_id -> Uuid,
+        channel_type -> Text,
+        purpose -> Text,
+        topic -> Nullable<Text>,
+        state -> Text,
+        lawful_basis -> Text,
+        soft_opt_in -> Bool,
+        method -> Text,
+        source -> Nullable<Text>,
+        evidence -> Nullable<Jsonb>,
+        double_opt_in_sent_at -> Nullable<Timestamptz>,
+        double_opt_in_confirmed_at -> Nullable<Timestamptz>,
+        granted_at -> Nullable<Timestamptz>,
+        withdrawn_at -> Nullable<Timestamptz>,
+        expires_at -> Nullable<Timestamptz>,
+        event_id -> Uuid,
+        decided_at -> Timestamptz,
+        version -> Int8,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     cors_origins (origin, workspace_id) {
         origin -> Text,
         workspace_id -> Uuid,
@@ -259,6 +310,18 @@ diesel::table! {
 }
 
 diesel::table! {
+    suppressions (workspace_id, id) {
+        workspace_id -> Uuid,
+        id -> Uuid,
+        channel_type -> Text,
+        address_hash -> Bytea,
+        reason -> Text,
+        until -> Nullable<Timestamptz>,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     tags (workspace_id, id) {
         workspace_id -> Uuid,
         id -> Uuid,
@@ -399,6 +462,8 @@ diesel::allow_tables_to_appear_in_same_query!(
     api_keys,
     attribute_definitions,
     channels,
+    consent_events,
+    consents,
     cors_origins,
     customer_activity,
     customer_stats,
@@ -411,6 +476,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     memberships,
     organizations,
     refresh_tokens,
+    suppressions,
     tags,
     touchpoint_daily,
     touchpoint_keys,

@@ -27,7 +27,7 @@ pub use settings::{
 use crate::auth::operator::Operator;
 use crate::auth::{Caller, Scope, blocking};
 use crate::db::json::Jsonb;
-use crate::db::{Actor, Conn, Session, Tx, WorkspaceId};
+use crate::db::{Actor, Conn, Db, Session, Tx, WorkspaceId};
 use crate::error::{Error, Result};
 use crate::http::json::never_null;
 use crate::http::{Found, IfMatch, Json, Reply, Versioned};
@@ -236,6 +236,12 @@ impl Workspace {
         let workspace = if livemode { self.home() } else { self.twin_id };
         Session { workspace, home: self.home(), livemode, actor, request_id }
     }
+}
+
+/// The workspace that a link of ours names, for operations that need no credential. What the link
+/// says is not proved yet. Blocks.
+pub fn named_by_link(db: &Db, id: Uuid) -> Result<Option<Workspace>> {
+    db.system(|pg| Workspace::named_by_credential(pg, id))
 }
 
 /// The live workspace with this slug, or 404.

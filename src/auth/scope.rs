@@ -38,6 +38,10 @@ scopes! {
     ChannelsWrite "channels:write" "Set up channels and their secrets";
     TouchpointsRead "touchpoints:read" "Read touchpoints";
     TouchpointsIngest "touchpoints:ingest" "Report touchpoints";
+    ConsentsRead "consents:read" "Read what customers agreed to and where they can be reached";
+    ConsentsWrite "consents:write" "Record consents and make preference links";
+    SuppressionsRead "suppressions:read" "Read which addresses are not to be used";
+    SuppressionsWrite "suppressions:write" "Suppress addresses and free them again";
     AttributeDefinitionsRead "attribute_definitions:read" "Read which attributes there are";
     AttributeDefinitionsWrite "attribute_definitions:write" "Define attributes";
     TagsRead "tags:read" "Read which tags there are";
@@ -216,7 +220,7 @@ impl Role {
     }
 }
 
-const AGENT: [Scope; 12] = [
+const AGENT: [Scope; 16] = [
     Scope::CustomersRead,
     Scope::CustomersWrite,
     Scope::OrganizationsRead,
@@ -224,6 +228,10 @@ const AGENT: [Scope; 12] = [
     Scope::ChannelsRead,
     Scope::TouchpointsRead,
     Scope::TouchpointsIngest,
+    Scope::ConsentsRead,
+    Scope::ConsentsWrite,
+    Scope::SuppressionsRead,
+    Scope::SuppressionsWrite,
     Scope::AttributeDefinitionsRead,
     Scope::TagsRead,
     Scope::TagsWrite,

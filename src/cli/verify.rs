@@ -28,6 +28,7 @@ const QUESTIONS: &[(&str, &str, &str)] = &[
     ("message_ids", "keys", include_str!("verify/message_ids.sql")),
     ("identities", "customers", include_str!("verify/identities.sql")),
     ("external_ids", "ids", include_str!("verify/external_ids.sql")),
+    ("consents", "consents", include_str!("verify/consents.sql")),
     ("references", "references", include_str!("verify/references.sql")),
     ("directories", "entries", include_str!("verify/directories.sql")),
 ];

@@ -8,7 +8,7 @@ use diesel::{QueryableByName, RunQueryDsl};
 use crate::error::Result;
 
 /// Tables whose rows are never changed or deleted by the service: the database itself refuses.
-pub const APPEND_ONLY: &[&str] = &["touchpoints"];
+pub const APPEND_ONLY: &[&str] = &["touchpoints", "consent_events"];
 
 const GRANTS: &str = "
     grant usage on schema public to ecrm_app, ecrm_readonly;

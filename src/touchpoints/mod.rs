@@ -118,8 +118,16 @@ pub struct NewTouchpoint {
 }
 
 /// The types that only we write: each tells of a change to one of our own resources.
-const OWN_NOUNS: [&str; 7] =
-    ["customer", "identity", "channel", "organization", "membership", "consent", "tag"];
+const OWN_NOUNS: [&str; 8] = [
+    "customer",
+    "identity",
+    "channel",
+    "organization",
+    "membership",
+    "consent",
+    "suppression",
+    "tag",
+];
 
 fn touchpoint_type(kind: &str) -> Result<(), ValidationError> {
     let is_word = |word: &str| {

@@ -5,6 +5,7 @@
 mod api_keys;
 mod attributes;
 mod channels;
+mod consents;
 mod customer_search;
 mod customers;
 mod database;
@@ -23,6 +24,7 @@ mod profiles;
 mod rules;
 mod sessions;
 mod statements;
+mod suppressions;
 mod tags;
 mod test_mode;
 mod things;

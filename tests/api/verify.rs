@@ -13,7 +13,19 @@ const MASTER_KEY: &str = "000000000000000000000000000000000000000000000000000000
 const FOREIGN_KEY: &str = "1111111111111111111111111111111111111111111111111111111111111111";
 
 /// What is done behind the API, how it is undone, the checks that find it, and what they name.
-const FAULTS: [(&str, &str, &[&str], &str); 16] = [
+const FAULTS: [(&str, &str, &[&str], &str); 18] = [
+    (
+        "update consents set state = 'granted' where state = 'withdrawn'",
+        "update consents set state = 'withdrawn' where state = 'granted'",
+        &["consents"],
+        "is not what its last event says",
+    ),
+    (
+        "update consents set origin_customer_id = workspace_id",
+        "update consents set origin_customer_id = customer_id",
+        &["consents", "references"],
+        "names the customer",
+    ),
     (
         "update touchpoint_daily set n = n + 1 where type = 'order.placed'",
         "update touchpoint_daily set n = n - 1 where type = 'order.placed'",
@@ -143,6 +155,8 @@ fn filled() -> (App, Client) {
         "external_ids": [{ "source": "shop", "id": "4711" }],
     });
     let ada = client.post("/v1/customers", customer.clone()).expect(201).id();
+    let said = json!({ "channel_type": "email", "purpose": "marketing", "state": "withdrawn" });
+    client.put(&format!("/v1/customers/{ada}/consents"), json!({ "items": [said] })).expect(200);
     let organization =
         json!({ "name": "Alpenglow", "external_ids": [{ "source": "erp", "id": "1" }] });
     client.post("/v1/organizations", organization).expect(201);
@@ -173,7 +187,7 @@ fn a_whole_database_is_found_whole_and_left_as_it_is() {
     let output = verify(&app, MASTER_KEY);
     let (text, names) = faulty(&output);
     assert_eq!((output.status.code(), names), (Some(0), Vec::<String>::new()), "{text}");
-    assert_eq!(text.lines().count(), 13, "{text}");
+    assert_eq!(text.lines().count(), 14, "{text}");
     for line in ["ok     data_keys: 2 workspaces", "ok     secrets: 1 channels"] {
         assert!(text.lines().any(|found| found == line), "`{line}` is not in\n{text}");
     }

@@ -55,16 +55,17 @@ RULES = {
     # Texts whose form is a matter of tables and plans, or of more than a pattern.
     "invalid_country", "invalid_currency", "invalid_domain", "invalid_email", "invalid_locale",
     "invalid_origin", "invalid_phone", "invalid_timezone", "invalid_url", "nul_character",
-    "unknown_scope", "weak_password", "invalid_date", "invalid_time", "invalid_tags",
+    "unknown_scope", "weak_password", "invalid_address", "invalid_ip", "invalid_date", "invalid_time", "invalid_tags",
     "number_out_of_range", "too_many_keys", "invalid_key",
     # One field and another.
     "duplicate_source", "immutable", "invalid_attribute", "invalid_options", "invalid_scopes",
-    "invalid_source", "invalid_unique", "required", "ambiguous_reference",
+    "invalid_source", "invalid_unique", "required", "ambiguous_reference", "invalid_basis",
     # Predicates are exactly one of five things, and only some operators fit a field.
     "ambiguous_predicate", "empty_predicate", "invalid_operator", "invalid_value", "too_deep",
     "unknown_field", "too_many_clauses",
     # What is there, what was before, and what time it is.
-    "already_exists", "customer_not_found", "idempotency_key_reused", "in_the_past", "not_found",
+    "already_exists", "customer_not_found", "idempotency_key_reused", "in_the_future", "in_the_past",
+    "not_found", "too_many_consents",
     "invalid_cursor", "version_mismatch", "precondition_failed",
     # OAuth's own, for made-up logins.
     "invalid_grant", "invalid_request", "unsupported_grant_type", "invalid_scope", "invalid_client",

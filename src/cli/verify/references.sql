@@ -28,6 +28,12 @@ with named as (
   union all
   select 'attribute definition ' || id, workspace_id, 'workspace', workspace_id from attribute_definitions
   union all
+  select 'consent ' || id, workspace_id, 'customer', origin_customer_id from consents
+  union all
+  select 'consent ' || id, workspace_id, 'workspace', workspace_id from consents
+  union all
+  select 'suppression ' || id, workspace_id, 'workspace', workspace_id from suppressions
+  union all
   select 'tag ' || id, workspace_id, 'workspace', workspace_id from tags
   union all
   select 'touchpoints', workspace_id, 'workspace', workspace_id from touchpoints group by workspace_id

@@ -44,6 +44,12 @@ pub fn seed_data(client: &Client) -> Fixtures {
                              "channel": { "id": channel },
                              "organization": { "id": organization } });
     let touchpoint = make(client, "/v1/touchpoints", touchpoint);
+    let says =
+        |channel| json!({ "channel_type": channel, "purpose": "marketing", "state": "granted" });
+    let consents = json!({ "items": [says("email"), says("sms")] });
+    client.put(&format!("/v1/customers/{customer}/consents"), consents).expect(200);
+    let suppression = json!({ "channel_type": "email", "reason": "manual",
+                              "address": format!("{unique}@gone.example.com") });
     let definition = json!({ "resource": "customer", "key": format!("k{unique}"),
                              "name": "Guarded", "type": "string" });
     let identities = client.get(&format!("/v1/customers/{customer}/identities")).expect(200);
@@ -54,6 +60,7 @@ pub fn seed_data(client: &Client) -> Fixtures {
         ("organizations", organization),
         ("channels", channel),
         ("touchpoints", touchpoint),
+        ("suppressions", make(client, "/v1/suppressions", suppression)),
         ("tags", make(client, "/v1/tags", json!({ "name": format!("tag-{unique}") }))),
         ("attribute_definitions", make(client, "/v1/attribute_definitions", definition)),
     ]))

@@ -289,7 +289,7 @@ fn the_service_may_add_to_the_log_and_nothing_else() {
               where has_table_privilege('ecrm_app', oid, '{privilege}')"
         ))
     };
-    assert_eq!(may("INSERT"), ["touchpoints"]);
+    assert_eq!(may("INSERT"), ["consent_events", "touchpoints"]);
     for privilege in ["UPDATE", "DELETE", "TRUNCATE"] {
         only(&may(privilege), &[]);
     }

@@ -10,7 +10,8 @@ use super::source::sources;
 use crate::guards::calls::plain;
 
 /// Constraints that no request reaches, and what stands before them.
-const UNREACHED: [(&str, &str); 4] = [
+const UNREACHED: [(&str, &str); 5] = [
+    ("consent_events_consent_exists", "the consent is written before, by the same transaction"),
     ("jobs_unique_key_taken", "`jobs::insert` does nothing on conflict; callers name no keys"),
     ("memberships_period_ordered", "`NewMembership` is checked for `invalid_period`"),
     ("organizations_employees_count_positive", "the validator's range begins at 0"),

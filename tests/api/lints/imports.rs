@@ -6,16 +6,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::source::{Source, root, sources};
 
 /// Tables and the module that owns them; the others use its functions.
-const OWNERS: [(&str, &[&str]); 13] = [
+const OWNERS: [(&str, &[&str]); 15] = [
     ("api_keys", &["api_keys"]),
     ("attributes", &["attribute_definitions", "unique_attributes"]),
     ("channels", &["channels"]),
+    ("consents", &["consents", "consent_events"]),
     ("customers", &["customers", "customer_stats", "identities"]),
     ("external_ids", &["external_ids"]),
     ("http", &["idempotency_keys"]),
     ("jobs", &["jobs"]),
     ("journal", &["touchpoints", "touchpoint_keys", "touchpoint_daily", "customer_activity"]),
     ("organizations", &["organizations", "memberships"]),
+    ("suppressions", &["suppressions"]),
     ("tags", &["tags"]),
     ("trusted_issuers", &["trusted_issuers"]),
     ("users", &["users", "login_emails", "refresh_tokens"]),

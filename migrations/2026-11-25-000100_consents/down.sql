@@ -1,0 +1,1 @@
+drop table suppressions, consent_events, consents;
