@@ -47,7 +47,8 @@ pub struct ConsentImport {
 ///
 /// Each item is recorded (201), recognised as a repeat (200) or refused on its own, unless `atomic`
 /// is set; its `id` is that of the consent. What was said before the present state is kept as
-/// history and changes nothing, so an import never brings back what was withdrawn since.
+/// history and changes nothing, and an item that would end a refusal is refused, so that no import
+/// brings back who has withdrawn.
 #[utoipa::path(tag = "consents", security(("bearer" = ["consents:write"])), params(BatchOptions), responses((status = 207, body = Batch)))]
 #[post("/consents/batch")]
 pub async fn batch_create_consents(

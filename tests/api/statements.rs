@@ -136,3 +136,36 @@ fn a_batch_costs_as_many_statements_whatever_its_size() {
         assert!(few > 0);
     }
 }
+
+#[test]
+fn an_import_of_consents_costs_as_many_statements_whatever_its_size() {
+    let client = warm();
+    let people = |count: usize| -> Vec<String> {
+        let made = client.post("/v1/customers/batch", customers(count)).expect(207);
+        let results = made.json["results"].as_array().expect("results").iter();
+        results.map(|result| result["id"].as_str().expect("an id").to_owned()).collect()
+    };
+    let import = |count: usize| {
+        let consent = json!({ "channel_type": "email", "purpose": "marketing", "state": "granted",
+                              "consented_at": "2019-05-01T10:00:00Z" });
+        let item = |id: &String| json!({ "customer": { "id": id }, "consent": consent });
+        let items: Vec<Value> = people(count).iter().map(item).collect();
+        statements(&client, || {
+            let answer = client.post("/v1/consents/batch", json!({ "items": items })).expect(207);
+            assert_eq!(answer.json["failed"], 0, "{}", answer.text);
+        })
+    };
+    let (few, many) = (import(2), import(400));
+    assert_eq!(few, many);
+    assert!(few > 0);
+}
+
+#[test]
+fn reachability_is_a_few_statements_for_all_channels() {
+    let client = warm();
+    let ada = client.post("/v1/customers", json!({ "email": "ada@shop.example.com" })).expect(201);
+    let path = format!("/v1/customers/{}/reachability?purpose=marketing", ada.id());
+    let count = statements(&client, || drop(client.get(&path).expect(200)));
+    // Is it there, the key, the customer, its handles, suppressions, consents.
+    assert_eq!(count, 6);
+}

@@ -21,7 +21,7 @@ fn a_consent_keeps_what_was_said_and_how_it_can_be_shown() {
         json!({ "topic": "climbing", "source": "shop", "evidence": evidence,
                 "expires_at": "2199-01-01T00:00:00Z" }),
     );
-    let answer = put(&client, &ada, &[said.clone()]).expect(200);
+    let answer = put(&client, &ada, std::slice::from_ref(&said)).expect(200);
     let consent = &answer.json["consents"][0];
     for (name, value) in said.as_object().expect("fields") {
         assert_eq!(consent[name], *value, "{name}");
@@ -307,7 +307,8 @@ fn what_is_no_consent_is_refused_at_its_place() {
         (evidence(json!({ "mood": "" })), ("unknown_field", "/evidence/mood")),
     ];
     for (item, (code, place)) in wrong {
-        let answer = unchanged(&client, || put(&client, &ada, &[item.clone()])).expect(422);
+        let answer =
+            unchanged(&client, || put(&client, &ada, std::slice::from_ref(&item))).expect(422);
         assert_eq!(answer.fault(), (code, format!("#/items/0{place}").as_str()), "{item}");
     }
     unchanged(&client, || {
