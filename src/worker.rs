@@ -9,10 +9,12 @@ use serde_json::json;
 use uuid::Uuid;
 
 use crate::app::App;
-use crate::db::WorkspaceId;
+use crate::consents;
+use crate::db::{Outcome, WorkspaceId};
 use crate::error::{Error, Result};
 use crate::jobs::{self, Job, NewJob};
 use crate::schema::{idempotency_keys, refresh_tokens, touchpoint_keys};
+use crate::workspaces;
 
 /// The queue of the upkeep below, which belongs to no workspace.
 const MAINTENANCE: &str = "maintenance";
@@ -25,12 +27,18 @@ const JOBS_KEPT_FOR: TimeDelta = TimeDelta::days(7);
 type Work = fn(&App, &Job) -> Result<()>;
 
 /// What each kind of job does. A kind that is not listed fails, so that nothing waits for ever.
-const KINDS: &[(&str, Work)] =
-    &[("maintenance.partitions", make_partitions), ("maintenance.prune", prune)];
+const KINDS: &[(&str, Work)] = &[
+    ("maintenance.partitions", make_partitions),
+    ("maintenance.prune", prune),
+    ("maintenance.consents", expire_consents),
+];
 
 /// How often each kind of upkeep is queued.
-const SCHEDULE: &[(&str, TimeDelta)] =
-    &[("maintenance.partitions", TimeDelta::hours(12)), ("maintenance.prune", TimeDelta::hours(1))];
+const SCHEDULE: &[(&str, TimeDelta)] = &[
+    ("maintenance.partitions", TimeDelta::hours(12)),
+    ("maintenance.prune", TimeDelta::hours(1)),
+    ("maintenance.consents", TimeDelta::minutes(15)),
+];
 
 /// Starts the worker; it ends when the app drains.
 pub fn start(app: App) -> std::io::Result<JoinHandle<()>> {
@@ -127,9 +135,18 @@ fn prune(app: &App, _: &Job) -> Result<()> {
     })
 }
 
+/// Tells ledger and timeline of consents whose time is over.
+fn expire_consents(app: &App, _: &Job) -> Result<()> {
+    for workspace in app.db.system(|pg| consents::due(pg, Utc::now()))? {
+        let session = app.db.system(|pg| workspaces::own_session(pg, workspace))?;
+        while app.db.write(&session, &|tx| consents::expire(tx).map(Outcome::Commit))? {}
+    }
+    Ok(())
+}
+
 /// Renews what the process keeps in memory: the origins that workspaces allow.
 pub fn renew(app: &App) -> Result<()> {
-    let origins = app.db.system(crate::workspaces::all_origins)?;
+    let origins = app.db.system(workspaces::all_origins)?;
     app.origins.replace(origins);
     Ok(())
 }

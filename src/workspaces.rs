@@ -238,6 +238,14 @@ impl Workspace {
     }
 }
 
+/// In whose name the service itself works in a workspace, the live one or its test twin.
+pub fn own_session(pg: &mut PgConnection, workspace: WorkspaceId) -> Result<Session> {
+    let row = of(workspace).select((workspaces::livemode, workspaces::twin_id));
+    let (livemode, twin): (bool, WorkspaceId) = row.first(pg)?;
+    let home = if livemode { workspace } else { twin };
+    Ok(Session { workspace, home, livemode, actor: Actor::SYSTEM, request_id: String::new() })
+}
+
 /// The workspace that a link of ours names, for operations that need no credential. What the link
 /// says is not proved yet. Blocks.
 pub fn named_by_link(db: &Db, id: Uuid) -> Result<Option<Workspace>> {

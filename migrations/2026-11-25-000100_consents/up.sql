@@ -22,7 +22,7 @@ create table consents (
     ('consent', 'contract', 'legal_obligation', 'vital_interests', 'public_task', 'legitimate_interests')),
   soft_opt_in boolean not null,
   method text not null constraint consents_method_known check (method in
-    ('api', 'import', 'double_opt_in', 'one_click', 'preference_center')),
+    ('api', 'import', 'double_opt_in', 'one_click', 'preference_center', 'expiry')),
   source text constraint consents_source_length check (char_length(source) between 1 and 100),
   evidence jsonb,
   double_opt_in_sent_at timestamptz,
@@ -44,6 +44,8 @@ create table consents (
 create unique index consents_key_taken
   on consents (workspace_id, origin_customer_id, channel_type, purpose, topic) nulls not distinct;
 create index consents_by_customer on consents (workspace_id, customer_id);
+create index consents_by_expiry on consents (workspace_id, expires_at)
+  where state = 'granted' and expires_at is not null;
 select scale_out('consents');
 
 -- The ledger. The service's role may add rows and read them, not change or delete them, so an event
@@ -65,7 +67,7 @@ create table consent_events (
     ('consent', 'contract', 'legal_obligation', 'vital_interests', 'public_task', 'legitimate_interests')),
   soft_opt_in boolean not null,
   method text not null constraint consent_events_method_known check (method in
-    ('api', 'import', 'double_opt_in', 'one_click', 'preference_center')),
+    ('api', 'import', 'double_opt_in', 'one_click', 'preference_center', 'expiry')),
   source text constraint consent_events_source_length check (char_length(source) between 1 and 100),
   evidence jsonb,
   actor jsonb not null,

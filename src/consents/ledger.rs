@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::decisions::Decision;
 use super::standing::ConsentKey;
-use super::types::{Consent, ConsentEvent, ConsentPurpose, ConsentState};
+use super::types::{Consent, ConsentEvent, ConsentMethod, ConsentPurpose, ConsentState};
 use crate::customers::{self, LifecycleStage};
 use crate::db::json::Jsonb;
 use crate::db::{Conn, Tx, WorkspaceId};
@@ -138,8 +138,8 @@ impl Ledger {
         Ok(!rest.is_empty())
     }
 
-    /// Adds an event and what follows from it.
-    fn append(
+    /// Adds an event and what follows from it, whatever the state machine says.
+    pub fn append(
         &mut self,
         tx: &mut Tx,
         who: Speaker,
@@ -147,7 +147,11 @@ impl Ledger {
         said: &Decision,
     ) -> Result<Uuid> {
         let own = self.consents.entry(who.customer).or_default();
-        let before = Consent::holding(own, key).cloned();
+        let from = Consent::holding(own, key).map_or(ConsentState::Unknown, |consent| {
+            // That its time is over has been so for a while; now it is told.
+            let is_end = said.method == ConsentMethod::Expiry;
+            if is_end { consent.state } else { consent.state_at(tx.now) }
+        });
         let is_same =
             |consent: &&Consent| consent.origin_customer_id == who.origin && consent.key() == *key;
         let known = own.iter().find(is_same);
@@ -160,9 +164,9 @@ impl Ledger {
             Some(consent) => consent.fold(&event),
             None => own.push(Consent::begin(&event, who.customer)),
         }
-        let after = Consent::holding(own, key).cloned().expect("BUG: there is one by now");
+        let decides = Consent::governing(own, key).is_some_and(|it| it.event_id == event.id);
         self.past.insert((event.consent_id, event.occurred_at, event.state));
-        self.note(tx.now, before.as_ref(), &after, &event);
+        self.note(tx.now, who.customer, &event, (from, if decides { event.state } else { from }));
         let id = event.consent_id;
         self.events.push(event);
         Ok(id)
@@ -172,28 +176,27 @@ impl Ledger {
     fn note(
         &mut self,
         now: DateTime<Utc>,
-        before: Option<&Consent>,
-        after: &Consent,
+        customer: Uuid,
         event: &ConsentEvent,
+        (from, to): (ConsentState, ConsentState),
     ) {
-        let state = |consent: &Consent| consent.state_at(now);
-        let (from, to) = (before.map_or(ConsentState::Unknown, state), state(after));
         let properties = json!({
             "channel_type": event.channel_type, "purpose": event.purpose, "topic": event.topic,
             "from": from, "to": to, "method": event.method, "lawful_basis": event.lawful_basis,
             "consented_at": event.occurred_at,
         });
-        let kind = if from == to { "consent.recorded" } else { kind(to) };
         self.changes.push(Change {
-            kind,
-            customer_id: Some(after.customer_id),
+            kind: if from == to { "consent.recorded" } else { kind(to) },
+            customer_id: Some(customer),
             organization_id: None,
             channel_id: None,
             subject: ("consent", event.consent_id),
             properties,
         });
-        if to == ConsentState::Granted && event.purpose == ConsentPurpose::Marketing {
-            self.subscribers.insert(after.customer_id);
+        let lasts = event.expires_at.is_none_or(|end| end > now);
+        let is_yes = (to, event.purpose) == (ConsentState::Granted, ConsentPurpose::Marketing);
+        if is_yes && lasts {
+            self.subscribers.insert(customer);
         }
     }
 

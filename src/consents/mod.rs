@@ -5,6 +5,7 @@
 //! [`can_send`] is the one place that decides whether something may be sent.
 
 mod decisions;
+mod expiry;
 mod import;
 pub mod ledger;
 pub mod links;
@@ -24,6 +25,7 @@ use uuid::Uuid;
 use validator::Validate;
 
 pub use decisions::NewConsent;
+pub use expiry::{due, expire};
 pub use sending::{Question, SendReason, Verdict, can_send, can_send_many};
 pub use standing::ConsentKey;
 pub use types::{Consent, ConsentEvent, ConsentMethod, ConsentPurpose, ConsentState, LawfulBasis};

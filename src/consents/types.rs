@@ -86,6 +86,8 @@ crate::text_enum! {
         OneClick = "one_click",
         /// The person chose it in the preference centre.
         PreferenceCenter = "preference_center",
+        /// Nobody said anything: its time was over.
+        Expiry = "expiry",
     }
 }
 

@@ -59,6 +59,14 @@ impl Customer {
         Ok(locked.select(customers::id).for_update().load(tx.pg)?)
     }
 
+    /// The same, also those that are deleted.
+    pub fn lock_any(tx: &mut Tx, ids: &[Uuid]) -> Result<()> {
+        let all = customers::table.filter(customers::workspace_id.eq(tx.workspace));
+        let locked = all.filter(customers::id.eq_any(ids)).order(customers::id).for_update();
+        locked.select(customers::id).load::<Uuid>(tx.pg)?;
+        Ok(())
+    }
+
     /// Locks the customer that a person's own link means: the one that it was merged into, if it
     /// was, and also one that is deleted, for a restore brings it back. 404 where there was none.
     pub fn lock_for_person(tx: &mut Tx, id: Uuid) -> Result<Uuid> {

@@ -96,6 +96,7 @@ fn an_import_does_not_bring_back_who_has_withdrawn() {
     for query in ["purpose=marketing", "purpose=marketing&topic=news"] {
         assert_eq!(reach(&client, &ada, "email", query), (false, "withdrawn".into()), "{query}");
     }
+    assert_eq!(told(&client, &ada), ["consent.withdrawn", "consent.recorded", "consent.recorded"]);
     // Now, and without a time, it would be a new word, which a program cannot speak.
     let now =
         json!({ "customer": { "id": ada }, "consent": says("email", "marketing", "granted") });

@@ -261,6 +261,38 @@ fn a_granted_consent_expires_by_itself_and_may_be_granted_again() {
     assert_eq!(granted["expires_at"], Value::Null);
 }
 
+/// The worker tells of it; that it counts for nothing needs no worker.
+#[test]
+fn that_a_consent_has_expired_is_told_to_ledger_and_timeline_once() {
+    let app = App::alone(&[]);
+    let client = app.workspace(&["*"]);
+    let (ada, gone) = (ada(&client), create(&client, json!({})).id());
+    let short =
+        json!({ "consented_at": "2024-01-01T00:00:00Z", "expires_at": "2025-01-01T00:00:00Z" });
+    let long = json!({ "expires_at": "2199-01-01T00:00:00Z" });
+    let over = with(says("email", "marketing", "granted"), short);
+    put(&client, &ada, &[over.clone(), with(says("sms", "marketing", "granted"), long)])
+        .expect(200);
+    put(&client, &gone, &[over]).expect(200);
+    client.delete(&at(&gone)).expect(204);
+    for _ in 0..3 {
+        ecrm::worker::round(&app.state, Uuid::now_v7()).expect("a round");
+    }
+    let kinds = told(&client, &ada);
+    assert_eq!(kinds, ["consent.granted", "consent.granted", "consent.expired"]);
+    let history = client.get(&format!("{}/history", path(&ada))).expect(200);
+    let last = &rows(&history)[0];
+    assert_eq!((&last["state"], &last["method"]), (&json!("expired"), &json!("expiry")));
+    assert_eq!(last["occurred_at"], "2025-01-01T00:00:00Z");
+    assert_eq!(last["actor"], json!({ "type": "system", "id": null }));
+    let expired = client.get("/v1/touchpoints?type=consent.expired").expect(200);
+    assert_eq!(rows(&expired).len(), 2, "also of who is deleted and may be restored");
+    assert_eq!(rows(&expired)[0]["properties"]["from"], "granted");
+    let sms = states(&client, &ada).into_iter().find(|row| row.0 == "sms");
+    assert_eq!(sms.map(|row| row.3).as_deref(), Some("granted"));
+    assert_eq!(email(&client, &ada, "granted")["state"], "granted");
+}
+
 #[test]
 fn all_items_are_recorded_or_none() {
     let client = workspace();
