@@ -25,8 +25,12 @@ const JOBS_KEPT_FOR: TimeDelta = TimeDelta::days(7);
 type Work = fn(&App, &Job) -> Result<()>;
 
 /// What each kind of job does. A kind that is not listed fails, so that nothing waits for ever.
-const KINDS: &[(&str, Work)] =
-    &[("maintenance.partitions", make_partitions), ("maintenance.prune", prune)];
+const KINDS: &[(&str, Work)] = &[
+    ("customers.merge", crate::customers::merge::work),
+    ("customers.scan", crate::customers::candidates::scan),
+    ("maintenance.partitions", make_partitions),
+    ("maintenance.prune", prune),
+];
 
 /// How often each kind of upkeep is queued.
 const SCHEDULE: &[(&str, TimeDelta)] =

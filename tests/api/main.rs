@@ -15,6 +15,7 @@ mod idempotency;
 mod identities;
 mod lifecycle;
 mod lints;
+mod merges;
 mod openapi;
 mod openapi_rules;
 mod organizations;
