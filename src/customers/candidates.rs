@@ -19,7 +19,7 @@ use super::merge::{self, MergeCause, MergeFields, MergeResult, NewMerge};
 use crate::auth::{Caller, Scope};
 use crate::db::keyset::{SortKey, SortKind};
 use crate::db::{Conn, Tx, WorkspaceId};
-use crate::error::{Error, Result};
+use crate::error::{Error, OnConstraint, Result};
 use crate::http::reply::Plain;
 use crate::http::{Found, IfMatch, Json, List, Page, Path, Query, Reply, Versioned};
 use crate::jobs::{self, NewJob};
@@ -271,7 +271,9 @@ pub fn suggest(tx: &mut Tx, one: Uuid, other: Uuid, reason: CandidateReason) -> 
             m::updated_at.eq(tx.now),
         ))
         .on_conflict_do_nothing()
-        .execute(tx.pg)?;
+        .execute(tx.pg)
+        .on_constraint("merge_candidates_customer_exists", Error::not_found)
+        .on_constraint("merge_candidates_other_exists", Error::not_found)?;
     Ok(())
 }
 

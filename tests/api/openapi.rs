@@ -13,8 +13,8 @@ use crate::rules;
 use breaking::breaking_changes;
 
 /// Verbs an operation id may begin with; a new one is a decision.
-const VERBS: &str = "add batch create delete get list lookup pause put remove restore resume \
-                     revoke rotate search set update upsert";
+const VERBS: &str = "accept add batch create delete dismiss get list lookup merge pause put remove \
+                     restore resume revert revoke rotate scan search set update upsert";
 
 fn path() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("openapi/openapi.json")

@@ -164,7 +164,7 @@ const SORT: &[SortKey] = &[SortKey { name: "created_at", column: "merges.id", ki
 ///
 /// The customer in the path stays and takes over the source's identities, memberships and touchpoints.
 /// The source's id goes on leading to it. With `dry_run` the answer shows what would move and which
-/// fields would change. More than 5000 touchpoints move in the background: `status` is `running` until
+/// fields would change. From 2000 touchpoints on they move in the background: `status` is `running` until
 /// they have. `POST /v1/merges/{id}/revert` undoes it.
 #[utoipa::path(tag = "customers", security(("bearer" = ["customers:write"])), responses((status = 200, body = MergeResult)))]
 #[post("/customers/{id}/merge")]

@@ -8,7 +8,7 @@ use crate::db::Tx;
 use crate::error::Result;
 
 /// How many touchpoints one statement moves.
-pub const PORTION: i64 = 5_000;
+pub const PORTION: i64 = 2_000;
 
 /// Which touchpoints change hands.
 #[derive(Debug, Clone)]

@@ -388,6 +388,7 @@ pub fn work(app: &App, job: &Job) -> Result<()> {
     let merge = job.payload["merge_id"].as_str().and_then(|text| text.parse().ok());
     let merge = merge.ok_or_else(|| Error::internal("a merge job without its merge"))?;
     let session = job.session()?;
+    // Each portion is a transaction of its own, well below what a statement may take.
     while !app.db.write(&session, &|tx| step(tx, merge).map(Outcome::Commit))? {}
     Ok(())
 }

@@ -10,9 +10,11 @@ use super::source::sources;
 use crate::guards::calls::plain;
 
 /// Constraints that no request reaches, and what stands before them.
-const UNREACHED: [(&str, &str); 4] = [
+const UNREACHED: [(&str, &str); 6] = [
     ("jobs_unique_key_taken", "`jobs::insert` does nothing on conflict; callers name no keys"),
     ("memberships_period_ordered", "`NewMembership` is checked for `invalid_period`"),
+    ("merge_candidates_pair_ordered", "`suggest` puts the smaller id first"),
+    ("merge_candidates_pair_taken", "`suggest` does nothing on conflict"),
     ("organizations_employees_count_positive", "the validator's range begins at 0"),
     ("touchpoint_keys_message_taken", "ingest does nothing on conflict and finds the first one"),
 ];

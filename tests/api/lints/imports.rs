@@ -10,7 +10,7 @@ const OWNERS: [(&str, &[&str]); 13] = [
     ("api_keys", &["api_keys"]),
     ("attributes", &["attribute_definitions", "unique_attributes"]),
     ("channels", &["channels"]),
-    ("customers", &["customers", "customer_stats", "identities"]),
+    ("customers", &["customers", "customer_stats", "identities", "merges", "merge_candidates"]),
     ("external_ids", &["external_ids"]),
     ("http", &["idempotency_keys"]),
     ("jobs", &["jobs"]),
@@ -23,11 +23,16 @@ const OWNERS: [(&str, &[&str]); 13] = [
 ];
 
 /// Modules that reach into tables of others, and why.
-const GUESTS: [(&str, &[&str], &str); 5] = [
+const GUESTS: [(&str, &[&str], &str); 6] = [
     (
         "auth",
         &["api_keys", "trusted_issuers", "users", "workspaces"],
         "the kernel checks credentials before there is any resource",
+    ),
+    (
+        "customers",
+        &["customer_activity", "memberships", "touchpoints", "unique_attributes"],
+        "a merge moves the rows of every table that names a customer",
     ),
     ("journal", &["customer_stats"], "the figures of a customer are a rollup of the log"),
     ("predicate", &["touchpoints", "customer_activity"], "asks the log what somebody did"),

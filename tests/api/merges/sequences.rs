@@ -25,7 +25,7 @@ impl Dice {
 fn people(client: &Client, dice: &mut Dice) -> Vec<String> {
     (0..PEOPLE)
         .map(|n| {
-            let name = |field: &str| (dice.0 % 2 == 0).then(|| format!("{field}{n}"));
+            let name = |field: &str| dice.0.is_multiple_of(2).then(|| format!("{field}{n}"));
             let body = json!({
                 "first_name": name("f"), "title": (n % 3 == 0).then(|| format!("t{n}")),
                 "email": (n % 2 == 0).then(|| format!("{n}@x.example.com")),
