@@ -14,7 +14,7 @@ use crate::harness::{Answer, App, Client};
 const SHARED_WITH_TEST_MODE: [&str; 3] = ["users", "api_keys", "trusted_issuers"];
 
 /// Names that end like an id and are none of ours: outside ids, and what callers make up.
-const OUTSIDE: [&str; 11] = [
+const OUTSIDE: [&str; 12] = [
     "anonymous_id",
     "external_id",
     "ChannelReference.external_id",
@@ -23,6 +23,8 @@ const OUTSIDE: [&str; 11] = [
     "CustomerReference.user_id",
     "ExternalId.id",
     "NewTouchpoint.message_id",
+    // Whose `owner_id` counts: `survivor` or `source`.
+    "MergeFields.owner_id",
     "OrganizationReference.external_id",
     // Of OAuth, and ignored: the secret says whose it is.
     "TokenRequest.client_id",
