@@ -43,6 +43,7 @@ codes! {
     NOT_FOUND 404 "not_found" "There is no such resource";
     METHOD_NOT_ALLOWED 405 "method_not_allowed" "The resource does not know this method";
     REQUEST_TIMEOUT 408 "request_timeout" "The request did not arrive in time";
+    CUSTOMER_MERGED 409 "customer_merged" "The customer was merged into another one";
     CONFLICT 409 "conflict" "The request contradicts the present state";
     ALREADY_EXISTS 409 "already_exists" "Another resource already has this key";
     INVALID_TRANSITION 409 "invalid_transition" "The present state does not allow this move";

@@ -46,12 +46,13 @@ async fn get_customer_profile(caller: Caller, id: Path<Uuid>) -> Result<Reply> {
     let grant = caller.must(Scope::CustomersRead)?;
     grant
         .list(move |conn| {
-            let workspace = conn.workspace;
-            let timeline = journal::read::of_customer(workspace, *id);
+            let customer = Customer::find(conn, *id)?;
+            let id = customer.fields.id;
+            let timeline = journal::read::of_customer(conn.workspace, id);
             Ok(Plain(CustomerProfile {
-                customer: Customer::find(conn, *id)?,
-                identities: identities::of_customer(conn, *id)?,
-                memberships: organizations::memberships_of(conn, *id)?,
+                customer,
+                identities: identities::of_customer(conn, id)?,
+                memberships: organizations::memberships_of(conn, id)?,
                 touchpoints: journal::read::latest(conn, timeline, LATEST)?,
             }))
         })

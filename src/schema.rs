@@ -269,6 +269,41 @@ diesel::table! {
         until -> Nullable<Date>,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
+        origin_customer_id -> Uuid,
+    }
+}
+
+diesel::table! {
+    merge_candidates (workspace_id, id) {
+        workspace_id -> Uuid,
+        id -> Uuid,
+        customer_id -> Uuid,
+        other_id -> Uuid,
+        reason -> Text,
+        status -> Text,
+        merge_id -> Nullable<Uuid>,
+        version -> Int8,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    merges (workspace_id, id) {
+        workspace_id -> Uuid,
+        id -> Uuid,
+        customer_id -> Uuid,
+        source_id -> Uuid,
+        status -> Text,
+        cause -> Text,
+        fields -> Jsonb,
+        moved -> Jsonb,
+        kept -> Jsonb,
+        actor -> Jsonb,
+        version -> Int8,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+        reverted_at -> Nullable<Timestamptz>,
     }
 }
 

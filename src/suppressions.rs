@@ -344,7 +344,8 @@ fn taken(tx: &mut Tx, hash: &[u8], reason: SuppressionReason) -> Result<Error> {
 /// The customer who has the address, for the timeline.
 fn holder(tx: &mut Tx, channel: ChannelType, norm: &str) -> Result<Option<Uuid>> {
     let Some(kind) = address_kind(channel) else { return Ok(None) };
-    Ok(identities::holders(tx, &[(kind, norm.to_owned())])?.into_values().next())
+    let holders = identities::holders(tx, &[(kind, norm.to_owned())])?;
+    Ok(holders.into_values().next().map(|held| held.customer_id))
 }
 
 fn change(kind: &'static str, of: &Suppression, customer: Option<Uuid>) -> Change<'static> {

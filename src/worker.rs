@@ -28,6 +28,8 @@ type Work = fn(&App, &Job) -> Result<()>;
 
 /// What each kind of job does. A kind that is not listed fails, so that nothing waits for ever.
 const KINDS: &[(&str, Work)] = &[
+    ("customers.merge", crate::customers::merge::work),
+    ("customers.scan", crate::customers::candidates::scan),
     ("maintenance.partitions", make_partitions),
     ("maintenance.prune", prune),
     ("maintenance.consents", expire_consents),

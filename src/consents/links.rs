@@ -226,8 +226,8 @@ pub async fn create_preference_link(
     let app = grant.app().clone();
     grant
         .write(move |tx| {
-            Customer::must_exist(tx, *id)?;
-            let link = new.sign(tx, &app, *id)?;
+            let customer = Customer::current_id(tx, *id)?;
+            let link = new.sign(tx, &app, customer)?;
             let location = format!("/preferences/{}", link.token);
             Ok(Reply::json(StatusCode::CREATED, &link)?.with("Location", location))
         })

@@ -104,9 +104,9 @@ async fn list_customer_consents(caller: Caller, id: Path<Uuid>) -> Result<Reply>
     let grant = caller.must(Scope::ConsentsRead)?;
     grant
         .read(move |conn| {
-            Customer::must_exist(conn, *id)?;
+            let customer = Customer::current_id(conn, *id)?;
             let now = conn.now;
-            let all = ledger::of_customer(conn, *id)?.into_iter();
+            let all = ledger::of_customer(conn, customer)?.into_iter();
             Ok(List::whole(all.map(|consent| consent.shown(now)).collect()))
         })
         .await
@@ -149,8 +149,8 @@ async fn list_customer_consent_history(
     let slice = page.slice(&grant, "consent_history", SORT, &*id)?;
     grant
         .list(move |conn| {
-            Customer::must_exist(conn, *id)?;
-            history(conn, *id, &slice)
+            let customer = Customer::current_id(conn, *id)?;
+            history(conn, customer, &slice)
         })
         .await
 }

@@ -84,7 +84,9 @@ fn refuse_taken(
 ) -> Result<()> {
     let keys: Vec<MarkKey> =
         checked.iter().flatten().flat_map(|ready| ready.marks.iter().map(Mark::key)).collect();
-    let mut held = identities::holders(tx, &keys)?;
+    let held = identities::holders(tx, &keys)?;
+    let mut held: HashMap<MarkKey, Uuid> =
+        held.into_iter().map(|(key, held)| (key, held.customer_id)).collect();
     for slot in checked {
         let Ok(ready) = slot else { continue };
         let taken = ready.marks.iter().find_map(|mark| Some((mark, *held.get(&mark.key())?)));

@@ -59,17 +59,39 @@ fn of(workspace: WorkspaceId) -> _ {
         .filter(identities::released_at.is_null())
 }
 
+/// Who holds a mark.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Held {
+    pub customer_id: Uuid,
+    /// Whom it first came with.
+    pub origin_customer_id: Uuid,
+    /// Whether somebody proved that it is theirs.
+    pub is_verified: bool,
+}
+
 /// Who holds each of these marks.
-pub fn holders(conn: &mut Conn, keys: &[MarkKey]) -> Result<HashMap<MarkKey, Uuid>> {
+pub fn holders(conn: &mut Conn, keys: &[MarkKey]) -> Result<HashMap<MarkKey, Held>> {
     if keys.is_empty() {
         return Ok(HashMap::new());
     }
     let pairs = keys.iter().map(|(kind, norm)| (kind.as_str(), norm.as_str()));
-    let rows: Vec<(IdentityType, String, Uuid)> = of(conn.workspace)
+    type Row = (IdentityType, String, Uuid, Uuid, Option<DateTime<Utc>>);
+    let rows: Vec<Row> = of(conn.workspace)
         .filter(any_pair("identities.type, identities.value_norm", pairs))
-        .select((identities::type_, identities::value_norm, identities::customer_id))
+        .select((
+            identities::type_,
+            identities::value_norm,
+            identities::customer_id,
+            identities::origin_customer_id,
+            identities::verified_at,
+        ))
         .load(conn.pg)?;
-    Ok(rows.into_iter().map(|(kind, norm, customer)| ((kind, norm), customer)).collect())
+    let held =
+        rows.into_iter().map(|(kind, norm, customer_id, origin_customer_id, verified_at)| {
+            let held = Held { customer_id, origin_customer_id, is_verified: verified_at.is_some() };
+            ((kind, norm), held)
+        });
+    Ok(held.collect())
 }
 
 /// The handles and devices of customers by which something can be sent to them, the main ones first.
@@ -130,7 +152,9 @@ pub fn claim(tx: &mut Tx, customer: Uuid, marks: &[Mark]) -> Result<()> {
     let mut missing = Vec::new();
     for mark in marks {
         match held.get(&mark.key()) {
-            Some(holder) if *holder != customer => return Err(taken(mark, *holder)),
+            Some(held) if held.customer_id != customer => {
+                return Err(taken(mark, held.customer_id));
+            }
             Some(_) => promote(tx, customer, mark)?,
             None => missing.push((customer, mark)),
         }
@@ -204,7 +228,7 @@ pub fn reclaim(tx: &mut Tx, customer: Uuid) -> Result<()> {
     let keys: Vec<MarkKey> = rows.iter().map(|row| (row.r#type, row.value_norm.clone())).collect();
     if let Some(((kind, _), holder)) = holders(tx, &keys)?.into_iter().next() {
         let detail = format!("another customer has this customer's `{kind}` by now");
-        return Err(Error::conflict("identities_value_taken", detail, Some(holder)));
+        return Err(Error::conflict("identities_value_taken", detail, Some(holder.customer_id)));
     }
     diesel::update(released)
         .set(identities::released_at.eq(None::<DateTime<Utc>>))
@@ -220,8 +244,8 @@ pub async fn list_customer_identities(caller: Caller, id: Path<Uuid>) -> Result<
     let grant = caller.must(Scope::CustomersRead)?;
     grant
         .read(move |conn| {
-            Customer::must_exist(conn, *id)?;
-            Ok(List::whole(of_customer(conn, *id)?))
+            let customer = Customer::current_id(conn, *id)?;
+            Ok(List::whole(of_customer(conn, customer)?))
         })
         .await
 }

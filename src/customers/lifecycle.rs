@@ -88,9 +88,9 @@ pub async fn list_customer_history(
     let slice = page.slice(&grant, "customer_history", SORT, &(*id, &filter.0))?;
     grant
         .list(move |conn| {
-            Customer::must_exist(conn, *id)?;
+            let customer = Customer::current_id(conn, *id)?;
             let workspace = conn.workspace;
-            let matching = || journal::read::changes_of(workspace, *id, &filter.field);
+            let matching = || journal::read::changes_of(workspace, customer, &filter.field);
             let page = journal::read::list(conn, &slice, matching)?;
             page.try_map(|touchpoint| FieldChange::read(&touchpoint, &filter.field))
         })

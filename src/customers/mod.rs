@@ -1,10 +1,13 @@
 //! Customers and prospects: the people the company has a relationship with.
 
+pub mod candidates;
 mod contacts;
 mod create;
 pub mod identities;
+mod joins;
 mod lifecycle;
 mod marks;
+pub mod merge;
 pub mod references;
 mod requests;
 mod search;
@@ -27,7 +30,7 @@ pub use types::{Customer, CustomerFields, CustomerStats, CustomerStatus, Lifecyc
 
 use crate::auth::{Caller, Scope};
 use crate::db::{Conn, Tx, WorkspaceId};
-use crate::error::{Error, Result};
+use crate::error::{Code, Error, Result};
 use crate::http::{Created, Found, IfMatch, Json, NoContent, Path, Reply};
 use crate::journal::{Change, record};
 use crate::schema::{customer_stats, customers};
@@ -48,7 +51,17 @@ pub fn routes(api: &mut ServiceConfig) {
         .service(lifecycle::list_customer_history)
         .service(identities::list_customer_identities)
         .service(identities::add_customer_identity)
-        .service(identities::remove_customer_identity);
+        .service(identities::remove_customer_identity)
+        .service(merge::merge_customers)
+        .service(merge::list_merges)
+        .service(merge::get_merge)
+        .service(merge::revert_merge)
+        .service(candidates::list_duplicates)
+        .service(candidates::list_merge_candidates)
+        .service(candidates::scan_merge_candidates)
+        .service(candidates::get_merge_candidate)
+        .service(candidates::accept_merge_candidate)
+        .service(candidates::dismiss_merge_candidate);
 }
 
 /// Create a customer
@@ -114,12 +127,13 @@ async fn restore_customer(caller: Caller, id: Path<Uuid>) -> Result<Reply> {
     grant.write(move |tx| Customer::restore(tx, *id).map(Found)).await
 }
 
-/// Every customer of a workspace that is not deleted.
+/// Every customer of a workspace that is neither deleted nor merged into another.
 #[diesel::dsl::auto_type(no_type_alias)]
 fn of(workspace: WorkspaceId) -> _ {
     customers::table
         .filter(customers::workspace_id.eq(workspace))
         .filter(customers::deleted_at.is_null())
+        .filter(customers::merged_into_id.is_null())
 }
 
 /// The same with their figures.
@@ -131,27 +145,63 @@ fn with_stats(workspace: WorkspaceId) -> _ {
         .left_join(customer_stats::table.on(same_workspace.and(same_customer)))
         .filter(customers::workspace_id.eq(workspace))
         .filter(customers::deleted_at.is_null())
+        .filter(customers::merged_into_id.is_null())
 }
 
 impl Customer {
     /// A customer without figures yet.
     pub fn new(fields: CustomerFields) -> Self {
-        Self { fields, stats: CustomerStats::default() }
+        Self { fields, stats: CustomerStats::default(), merged_from: None }
     }
 
-    /// A customer that is not deleted, or 404.
+    /// A customer that is not deleted, or 404; for the id of a merged one the survivor.
     pub fn find(conn: &mut Conn, id: Uuid) -> Result<Self> {
-        let found: (CustomerFields, Option<StatsRow>) = with_stats(conn.workspace)
+        if let Some(found) = Self::load(conn, id)? {
+            return Ok(found);
+        }
+        let survivor = merge::survivor(conn, id)?.ok_or_else(Error::not_found)?;
+        let found = Self::load(conn, survivor)?.ok_or_else(Error::not_found)?;
+        Ok(Self { merged_from: Some(id), ..found })
+    }
+
+    fn load(conn: &mut Conn, id: Uuid) -> Result<Option<Self>> {
+        let found: Option<(CustomerFields, Option<StatsRow>)> = with_stats(conn.workspace)
             .filter(customers::id.eq(id))
             .select((CustomerFields::as_select(), Option::<StatsRow>::as_select()))
-            .first(conn.pg)?;
-        Ok(found.into())
+            .first(conn.pg)
+            .optional()?;
+        Ok(found.map(Into::into))
     }
 
-    /// The same, locked until the transaction ends: writers of one customer take turns.
+    /// Those of several customers that are there and not deleted.
+    pub fn find_many(conn: &mut Conn, ids: &[Uuid]) -> Result<Vec<Self>> {
+        let found: Vec<(CustomerFields, Option<StatsRow>)> = with_stats(conn.workspace)
+            .filter(customers::id.eq_any(ids))
+            .select((CustomerFields::as_select(), Option::<StatsRow>::as_select()))
+            .load(conn.pg)?;
+        Ok(found.into_iter().map(Into::into).collect())
+    }
+
+    /// A customer, locked until the transaction ends: writers of one customer take turns. 409 names
+    /// the survivor of a merged one: who changes a customer shall know which.
     pub fn lock(tx: &mut Tx, id: Uuid) -> Result<CustomerFields> {
         let found = of(tx.workspace).filter(customers::id.eq(id));
-        Ok(found.select(CustomerFields::as_select()).for_update().first(tx.pg)?)
+        let found =
+            found.select(CustomerFields::as_select()).for_update().first(tx.pg).optional()?;
+        if let Some(found) = found {
+            return Ok(found);
+        }
+        let survivor = merge::survivor(tx, id)?.ok_or_else(Error::not_found)?;
+        let detail = "the customer was merged into another one; change that one";
+        Err(Error::conflict(Code::CUSTOMER_MERGED.name, detail, Some(survivor)))
+    }
+
+    /// The id of a customer that is there: the one asked for, or that of its survivor; or 404.
+    pub fn current_id(conn: &mut Conn, id: Uuid) -> Result<Uuid> {
+        if Self::exists(conn, id)? {
+            return Ok(id);
+        }
+        merge::survivor(conn, id)?.ok_or_else(Error::not_found)
     }
 
     /// Whether a customer is there and not deleted.
@@ -163,11 +213,6 @@ impl Customer {
     pub fn existing(conn: &mut Conn, ids: &[Uuid]) -> Result<Vec<Uuid>> {
         let found = of(conn.workspace).filter(customers::id.eq_any(ids));
         Ok(found.select(customers::id).load(conn.pg)?)
-    }
-
-    /// 404 unless the customer is there and not deleted.
-    pub fn must_exist(conn: &mut Conn, id: Uuid) -> Result<()> {
-        if Self::exists(conn, id)? { Ok(()) } else { Err(Error::not_found()) }
     }
 
     fn restore(tx: &mut Tx, id: Uuid) -> Result<Self> {

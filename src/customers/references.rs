@@ -1,4 +1,7 @@
 //! From what a sender knows of somebody to the customer it is: by id, outside id or any identity.
+//!
+//! Where the marks of one person lead to several customers, the workspace's policy decides whether
+//! they become one now (`joins.rs`).
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -8,9 +11,10 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 use validator::Validate;
 
-use super::identities::{self, IdentityType, Mark, MarkKey, NewIdentity};
+use super::identities::{self, Held, IdentityType, Mark, MarkKey, NewIdentity};
+use super::joins::Meeting;
 use super::requests::NewCustomer;
-use super::{Customer, create_many};
+use super::{Customer, create_many, joins, merge};
 use crate::db::Tx;
 use crate::db::json::Jsonb;
 use crate::error::{Error, FieldError, Result};
@@ -64,6 +68,8 @@ pub struct CustomerReference {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Referenced {
     pub customer_id: Option<Uuid>,
+    /// Whom the id or mark that led there first belonged to.
+    pub origin_customer_id: Option<Uuid>,
     pub anonymous_id: Option<String>,
 }
 
@@ -128,8 +134,17 @@ impl CustomerReference {
 /// A customer that exists, or the position of one that is about to be made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Holder {
-    Known(Uuid),
+    Known(Held),
     New(usize),
+}
+
+impl Holder {
+    fn customer(&self) -> Option<Uuid> {
+        match self {
+            Self::Known(held) => Some(held.customer_id),
+            Self::New(_) => None,
+        }
+    }
 }
 
 /// Resolves many references with a fixed number of statements; the results are in their order.
@@ -151,20 +166,26 @@ pub fn resolve_many(
             None => Ok(None),
         })
         .collect();
+    let meetings = std::mem::take(&mut resolution.meetings);
     let made = resolution.carry_out(tx)?;
+    let joined = joins::settle(tx, meetings)?;
     Ok(references
         .iter()
         .zip(decided)
         .map(|(reference, decided)| {
-            let customer_id = match decided? {
-                None => None,
-                Some(Holder::Known(id)) => Some(id),
+            let (customer, origin) = match decided? {
+                None => (None, None),
+                Some(Holder::Known(held)) => {
+                    let now = joined.get(&held.customer_id).unwrap_or(&held.customer_id);
+                    (Some(*now), Some(held.origin_customer_id))
+                }
                 Some(Holder::New(position)) => {
-                    Some(made[position].as_ref().copied().map_err(Error::clone)?)
+                    let id = made[position].as_ref().copied().map_err(Error::clone)?;
+                    (Some(id), Some(id))
                 }
             };
             let anonymous_id = reference.and_then(|reference| reference.anonymous_id.clone());
-            Ok(Referenced { customer_id, anonymous_id })
+            Ok(Referenced { customer_id: customer, origin_customer_id: origin, anonymous_id })
         })
         .collect())
 }
@@ -181,10 +202,12 @@ fn unless_raced(error: Error) -> Result<Error> {
 
 struct Resolution {
     unknown: OnUnknownCustomer,
-    existing: Vec<Uuid>,
+    /// Customers named by id, and who they are now.
+    existing: HashMap<Uuid, Uuid>,
     held: HashMap<MarkKey, Holder>,
     new: Vec<NewCustomer>,
     extra: Vec<(Holder, Mark)>,
+    meetings: Vec<Meeting>,
 }
 
 impl Resolution {
@@ -196,11 +219,12 @@ impl Resolution {
     ) -> Result<Self> {
         let ids: Vec<Uuid> =
             references.iter().flatten().filter_map(|reference| reference.id).collect();
-        let existing = if ids.is_empty() { vec![] } else { Customer::existing(tx, &ids)? };
+        let existing = current(tx, &ids)?;
         let keys: Vec<MarkKey> = marks.iter().flatten().flatten().map(Mark::key).collect();
         let held = identities::holders(tx, &keys)?;
-        let held = held.into_iter().map(|(key, id)| (key, Holder::Known(id))).collect();
-        Ok(Self { unknown, existing, held, new: Vec::new(), extra: Vec::new() })
+        let held = held.into_iter().map(|(key, held)| (key, Holder::Known(held))).collect();
+        let (new, extra, meetings) = (Vec::new(), Vec::new(), Vec::new());
+        Ok(Self { unknown, existing, held, new, extra, meetings })
     }
 
     fn decide(
@@ -226,21 +250,36 @@ impl Resolution {
     }
 
     fn by_id(&mut self, id: Uuid, marks: Vec<Mark>) -> Result<Holder> {
-        if !self.existing.contains(&id) {
+        let Some(customer_id) = self.existing.get(&id).copied() else {
             let detail = "there is no such customer in this workspace";
             return Err(Error::field("#/customer/id", "not_found", detail));
-        }
-        self.attach(Holder::Known(id), marks);
-        Ok(Holder::Known(id))
+        };
+        let holder =
+            Holder::Known(Held { customer_id, origin_customer_id: id, is_verified: false });
+        self.attach(holder, marks);
+        Ok(holder)
     }
 
-    /// The marks nobody holds yet go to the one whom the others mean.
+    /// The marks nobody holds yet go to the one whom the others mean. A mark that somebody else holds
+    /// says that the two may be one.
     fn attach(&mut self, holder: Holder, marks: Vec<Mark>) {
         for mut mark in marks {
-            if let Entry::Vacant(free) = self.held.entry(mark.key()) {
-                free.insert(holder);
-                mark.is_primary = false;
-                self.extra.push((holder, mark));
+            match self.held.entry(mark.key()) {
+                Entry::Vacant(free) => {
+                    free.insert(holder);
+                    mark.is_primary = false;
+                    self.extra.push((holder, mark));
+                }
+                Entry::Occupied(taken) => {
+                    let both = (holder.customer(), taken.get().customer());
+                    if let ((Some(customer), Some(other)), Holder::Known(held)) =
+                        (both, taken.get())
+                        && customer != other
+                    {
+                        let is_verified = held.is_verified || mark.is_verified;
+                        self.meetings.push(Meeting { customer, other, is_verified });
+                    }
+                }
             }
         }
     }
@@ -286,11 +325,23 @@ impl Resolution {
             .extra
             .iter()
             .filter_map(|(holder, mark)| match holder {
-                Holder::Known(id) => Some((*id, mark)),
+                Holder::Known(held) => Some((held.customer_id, mark)),
                 Holder::New(position) => made[*position].as_ref().ok().map(|id| (*id, mark)),
             })
             .collect();
         identities::adopt(tx, &extra)?;
         Ok(made)
     }
+}
+
+/// Those of several ids that lead to a customer: its own, or that of one merged into it.
+fn current(tx: &mut Tx, ids: &[Uuid]) -> Result<HashMap<Uuid, Uuid>> {
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let mut found: HashMap<Uuid, Uuid> =
+        Customer::existing(tx, ids)?.into_iter().map(|id| (id, id)).collect();
+    let missing: Vec<Uuid> = ids.iter().filter(|id| !found.contains_key(id)).copied().collect();
+    found.extend(merge::survivors(tx, &missing)?);
+    Ok(found)
 }

@@ -228,8 +228,8 @@ pub async fn lookup_customer(caller: Caller, lookup: Query<CustomerLookup>) -> R
     grant
         .read(move |conn| {
             let holders = identities::holders(conn, &[mark.key()])?;
-            let id = holders.into_values().next().ok_or_else(Error::not_found)?;
-            Customer::find(conn, id).map(Found)
+            let held = holders.into_values().next().ok_or_else(Error::not_found)?;
+            Customer::find(conn, held.customer_id).map(Found)
         })
         .await
 }

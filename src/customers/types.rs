@@ -148,6 +148,8 @@ pub struct Customer {
     pub fields: CustomerFields,
     /// Figures over what the customer did.
     pub stats: CustomerStats,
+    /// The id that was asked for, where that customer was merged into this one.
+    pub merged_from: Option<Uuid>,
 }
 
 /// The stored fields of a customer.
@@ -275,7 +277,7 @@ impl From<(CustomerFields, Option<StatsRow>)> for Customer {
             last_seen_at: row.last_seen_at,
             last_contacted_at: row.last_contacted_at,
         });
-        Self { fields, stats }
+        Self { fields, stats, merged_from: None }
     }
 }
 

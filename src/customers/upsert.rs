@@ -74,7 +74,7 @@ pub async fn upsert_customer(
                     Code::PRECONDITION_FAILED,
                     "a customer with this outside id exists already",
                 )),
-                Some(id) => update(tx, id, &patch, &reference, if_match),
+                Some(held) => update(tx, held.customer_id, &patch, &reference, if_match),
                 None => insert(tx, &patch, &reference),
             }
         })

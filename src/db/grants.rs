@@ -10,6 +10,9 @@ use crate::error::Result;
 /// Tables whose rows are never changed or deleted by the service: the database itself refuses.
 pub const APPEND_ONLY: &[&str] = &["touchpoints", "consent_events"];
 
+/// What of those rows may change all the same: whose a touchpoint is, by a merge.
+const MAY_CHANGE: &str = "grant update (customer_id) on touchpoints to ecrm_app";
+
 const GRANTS: &str = "
     grant usage on schema public to ecrm_app, ecrm_readonly;
     grant select, insert, update, delete on all tables in schema public to ecrm_app;
@@ -47,6 +50,7 @@ pub fn apply(pg: &mut PgConnection) -> Result<()> {
         for table in APPEND_ONLY {
             pg.batch_execute(&format!("revoke update, delete on {table} from ecrm_app"))?;
         }
+        pg.batch_execute(MAY_CHANGE)?;
     }
     Ok(())
 }

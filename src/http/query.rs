@@ -91,7 +91,11 @@ where
     fn visit_seq<A: SeqAccess<'de>>(self, mut lists: A) -> Result<AnyOf<T>, A::Error> {
         let mut values = Vec::new();
         while let Some(list) = lists.next_element::<String>()? {
-            for item in list.split(',').filter(|item| !item.is_empty()) {
+            // A parameter without a value filters nothing; one between commas was meant to be something.
+            for item in list.split(',').filter(|_| !list.is_empty()) {
+                if item.is_empty() {
+                    return Err(serde::de::Error::custom("a value is empty"));
+                }
                 values.push(item.parse().map_err(|error| {
                     serde::de::Error::custom(format_args!("a value is not allowed: {error}"))
                 })?);
@@ -121,7 +125,12 @@ mod tests {
             let filter: Filter = parse(query).unwrap();
             assert_eq!(filter.stage.0, ["lead", "customer"], "{query}");
         }
-        assert_eq!(parse::<Filter>("other=1").unwrap().stage.given(), None);
+        for none in ["other=1", "stage="] {
+            assert_eq!(parse::<Filter>(none).unwrap().stage.given(), None, "{none}");
+        }
+        for hole in ["stage=lead,,customer", "stage=,", "stage=lead,"] {
+            assert!(parse::<Filter>(hole).is_err(), "{hole}");
+        }
     }
 
     #[test]

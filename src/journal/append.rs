@@ -39,6 +39,7 @@ struct Append<'a> {
     at: Vec<DateTime<Utc>>,
     day: Vec<NaiveDate>,
     customer_id: Vec<Option<Uuid>>,
+    origin_customer_id: Vec<Option<Uuid>>,
     anonymous_id: Vec<Option<&'a str>>,
     organization_id: Vec<Option<Uuid>>,
     channel_id: Vec<Option<Uuid>>,
@@ -69,6 +70,7 @@ impl<'a> Append<'a> {
             at: column(entries, |e| crate::db::id::instant(e.id)),
             day: column(entries, |e| day(e.id)),
             customer_id: column(entries, |e| e.customer_id),
+            origin_customer_id: column(entries, |e| e.origin_customer_id),
             anonymous_id: column(entries, |e| e.anonymous_id.as_deref()),
             organization_id: column(entries, |e| e.organization_id),
             channel_id: column(entries, |e| e.channel_id),
@@ -91,9 +93,9 @@ impl<'a> Append<'a> {
 /// After the arrays: keys first, then what they let through, then the figures over just that.
 /// Upserts run in key order, so two batches never wait for each other crosswise.
 const STORE: &str = "
-    as t(id, at, day, customer_id, anonymous_id, organization_id, channel_id, direction, type, name,
-         source, message_id, subject, actor, value_amount, value_currency, content, context, properties,
-         position)
+    as t(id, at, day, customer_id, origin_customer_id, anonymous_id, organization_id, channel_id,
+         direction, type, name, source, message_id, subject, actor, value_amount, value_currency,
+         content, context, properties, position)
 ), keyed as (
     insert into touchpoint_keys (workspace_id, source, message_id, touchpoint_id, created_at)
     select scope.workspace_id, source, message_id, id, scope.now
@@ -137,7 +139,7 @@ insert into touchpoints
   (workspace_id, id, customer_id, origin_customer_id, anonymous_id, organization_id, channel_id,
    direction, type, name, received_at, source, message_id, subject, actor, value_amount,
    value_currency, content, context, properties)
-select scope.workspace_id, id, customer_id, customer_id, anonymous_id, organization_id, channel_id,
+select scope.workspace_id, id, customer_id, origin_customer_id, anonymous_id, organization_id, channel_id,
        direction, type, name, scope.now, source, message_id, subject, actor, value_amount,
        value_currency, content, context, properties
   from fresh, scope
@@ -159,6 +161,8 @@ impl QueryFragment<Pg> for Append<'_> {
         out.push_bind_param::<Array<Date>, _>(&self.day)?;
         out.push_sql("::date[], ");
         out.push_bind_param::<Array<Nullable<SqlUuid>>, _>(&self.customer_id)?;
+        out.push_sql("::uuid[], ");
+        out.push_bind_param::<Array<Nullable<SqlUuid>>, _>(&self.origin_customer_id)?;
         out.push_sql("::uuid[], ");
         out.push_bind_param::<Array<Nullable<Text>>, _>(&self.anonymous_id)?;
         out.push_sql("::text[], ");

@@ -34,6 +34,8 @@ pub struct Entry {
     /// UUIDv7 whose time is the occurrence.
     pub id: Uuid,
     pub customer_id: Option<Uuid>,
+    /// Whom it would belong to, had nobody been merged.
+    pub origin_customer_id: Option<Uuid>,
     pub anonymous_id: Option<String>,
     pub organization_id: Option<Uuid>,
     pub channel_id: Option<Uuid>,
@@ -83,6 +85,7 @@ pub fn record_all<'a>(tx: &mut Tx, changes: impl IntoIterator<Item = Change<'a>>
         .map(|change| Entry {
             id: tx.new_id(),
             customer_id: change.customer_id,
+            origin_customer_id: change.customer_id,
             anonymous_id: None,
             organization_id: change.organization_id,
             channel_id: change.channel_id,

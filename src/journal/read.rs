@@ -40,10 +40,18 @@ pub fn of_organization(workspace: WorkspaceId, organization: Uuid) -> Question {
     all(workspace).filter(touchpoints::organization_id.eq(organization))
 }
 
+/// The types of touchpoints that say what changed in a customer.
+pub const CHANGES: [&str; 4] = [
+    "customer.updated",
+    "customer.lifecycle_stage_changed",
+    "customer.merged",
+    "customer.merge_reverted",
+];
+
 /// The recorded changes of one field of a customer.
 pub fn changes_of(workspace: WorkspaceId, customer: Uuid, field: &str) -> Question {
     of_customer(workspace, customer)
-        .filter(touchpoints::type_.eq_any(["customer.updated", "customer.lifecycle_stage_changed"]))
+        .filter(touchpoints::type_.eq_any(CHANGES))
         .filter(touchpoints::properties.retrieve_as_object("changes").has_key(field.to_owned()))
 }
 

@@ -236,7 +236,7 @@ impl Entry {
         Ok(Touchpoint {
             id: self.id,
             customer_id: self.customer_id,
-            origin_customer_id: self.customer_id,
+            origin_customer_id: self.origin_customer_id,
             anonymous_id: self.anonymous_id,
             organization_id: self.organization_id,
             channel_id: self.channel_id,

@@ -119,10 +119,10 @@ pub async fn list_customer_organizations(
     let slice = page.slice(&grant, "customer_organizations", BY_ORGANIZATION, &*id)?;
     grant
         .list(move |conn| {
-            Customer::must_exist(conn, *id)?;
+            let customer = Customer::current_id(conn, *id)?;
             let workspace = conn.workspace;
             load(conn, &slice, || {
-                of(workspace).filter(memberships::customer_id.eq(*id)).into_boxed()
+                of(workspace).filter(memberships::customer_id.eq(customer)).into_boxed()
             })
         })
         .await
@@ -287,6 +287,7 @@ impl NewMembership {
                 m::workspace_id.eq(tx.workspace),
                 m::organization_id.eq(organization),
                 m::customer_id.eq(customer),
+                m::origin_customer_id.eq(customer),
                 m::created_at.eq(now),
                 m::updated_at.eq(now),
             ))

@@ -305,6 +305,7 @@ fn entry(
     Ok(Entry {
         id: tx.new_id_at(new.occurred_at.unwrap_or(tx.now)),
         customer_id: person.customer_id,
+        origin_customer_id: person.origin_customer_id,
         organization_id: place.organization.or_else(member_of),
         channel_id: place.channel,
         direction,

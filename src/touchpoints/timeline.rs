@@ -125,9 +125,9 @@ pub async fn list_customer_timeline(
     let slice = page.slice(&grant, "customer_timeline", SORT, &(*id, &filter.0))?;
     grant
         .list(move |conn| {
-            Customer::must_exist(conn, *id)?;
+            let customer = Customer::current_id(conn, *id)?;
             let workspace = conn.workspace;
-            read::list(conn, &slice, || filter.apply(read::of_customer(workspace, *id)))
+            read::list(conn, &slice, || filter.apply(read::of_customer(workspace, customer)))
         })
         .await
 }

@@ -4,6 +4,6 @@ mod catalog;
 mod constraints;
 mod imports;
 mod migrations;
-mod pg;
+pub mod pg;
 mod source;
 mod sql;

@@ -16,6 +16,7 @@ mod idempotency;
 mod identities;
 mod lifecycle;
 mod lints;
+mod merges;
 mod openapi;
 mod openapi_rules;
 mod organizations;

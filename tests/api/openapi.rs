@@ -13,8 +13,9 @@ use crate::rules;
 use breaking::breaking_changes;
 
 /// Verbs an operation id may begin with; a new one is a decision.
-const VERBS: &str = "add batch confirm create delete get list lookup pause put remove restore \
-                     resume revoke rotate search set unsubscribe update upsert";
+const VERBS: &str = "accept add batch confirm create delete dismiss get list lookup merge pause put \
+                     remove restore resume revert revoke rotate scan search set unsubscribe update \
+                     upsert";
 
 fn path() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("openapi/openapi.json")

@@ -58,7 +58,7 @@ RULES = {
     "unknown_scope", "weak_password", "invalid_address", "invalid_ip", "invalid_date", "invalid_time", "invalid_tags",
     "number_out_of_range", "too_many_keys", "invalid_key",
     # One field and another.
-    "duplicate_source", "immutable", "invalid_attribute", "invalid_options", "invalid_scopes",
+    "duplicate_source", "immutable", "invalid_attribute", "invalid_options", "invalid_period", "invalid_scopes",
     "invalid_source", "invalid_unique", "required", "ambiguous_reference", "invalid_basis",
     # Predicates are exactly one of five things, and only some operators fit a field.
     "ambiguous_predicate", "empty_predicate", "invalid_operator", "invalid_value", "too_deep",
@@ -70,8 +70,8 @@ RULES = {
     # OAuth's own, for made-up logins.
     "invalid_grant", "invalid_request", "unsupported_grant_type", "invalid_scope", "invalid_client",
 }
-# Parameters that are texts in the document and closed lists, or pairs, in fact.
-PARAMETERS = {"sort", "source", "value", "If-Match"}
+# Parameters that are texts in the document and closed lists, pairs, or days of these centuries, in fact.
+PARAMETERS = {"sort", "source", "value", "If-Match", "from", "to"}
 
 
 def refusals(body):

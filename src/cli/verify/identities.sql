@@ -11,7 +11,7 @@ with primaries as (
   select format('customer %s, workspace %s: %s is not that of the primary identity', c.id, c.workspace_id,
                 case when c.email is distinct from p.email then 'email' else 'phone' end) as fault
     from customers c left join primaries p on p.workspace_id = c.workspace_id and p.customer_id = c.id
-   where (c.email, c.phone) is distinct from (p.email, p.phone)
+   where c.merged_into_id is null and (c.email, c.phone) is distinct from (p.email, p.phone)
   union all
   select format('customer %s, workspace %s, has two primary identities of a type', customer_id, workspace_id)
     from primaries where n > 1

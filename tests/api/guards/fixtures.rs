@@ -54,7 +54,13 @@ pub fn seed_data(client: &Client) -> Fixtures {
                              "name": "Guarded", "type": "string" });
     let identities = client.get(&format!("/v1/customers/{customer}/identities")).expect(200);
     let identity = identities.json["data"][0]["id"].as_str().expect("an identity").to_owned();
+    let merged = make(client, "/v1/customers", json!({ "first_name": "Merged" }));
+    let merge =
+        client.post(&format!("/v1/customers/{customer}/merge"), json!({ "source_id": merged }));
+    let merge = merge.expect(200).json["merge_id"].as_str().expect("a merge").to_owned();
     Fixtures(BTreeMap::from([
+        ("merges", merge),
+        ("merge_candidates", candidate(client, &unique)),
         ("customers", customer),
         ("identities", identity),
         ("organizations", organization),
@@ -64,6 +70,20 @@ pub fn seed_data(client: &Client) -> Fixtures {
         ("tags", make(client, "/v1/tags", json!({ "name": format!("tag-{unique}") }))),
         ("attribute_definitions", make(client, "/v1/attribute_definitions", definition)),
     ]))
+}
+
+/// Two people whom one sender takes for the same, and nobody has proved it.
+fn candidate(client: &Client, unique: &str) -> String {
+    let (login, email) = (format!("u-{unique}"), format!("other-{unique}@shop.example.com"));
+    make(client, "/v1/customers", json!({ "identities": [{ "type": "user_id", "value": login }] }));
+    make(client, "/v1/customers", json!({ "email": email }));
+    let both = json!({ "user_id": login, "email": email });
+    let met = json!({ "type": "page.viewed", "customer": both });
+    client.post("/v1/touchpoints", met).expect(201);
+    client.get("/v1/merge_candidates").expect(200).json["data"][0]["id"]
+        .as_str()
+        .expect("a candidate")
+        .to_owned()
 }
 
 fn make(client: &Client, path: &str, body: Value) -> String {

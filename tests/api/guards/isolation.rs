@@ -25,6 +25,8 @@ const OUTSIDE: [&str; 12] = [
     "CustomerReference.user_id",
     "ExternalId.id",
     "NewTouchpoint.message_id",
+    // Whose `owner_id` counts: `survivor` or `source`.
+    "MergeFields.owner_id",
     "OrganizationReference.external_id",
     // Of OAuth, and ignored: the secret says whose it is.
     "TokenRequest.client_id",

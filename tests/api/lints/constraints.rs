@@ -10,10 +10,12 @@ use super::source::sources;
 use crate::guards::calls::plain;
 
 /// Constraints that no request reaches, and what stands before them.
-const UNREACHED: [(&str, &str); 5] = [
+const UNREACHED: [(&str, &str); 7] = [
     ("consent_events_consent_exists", "the consent is written before, by the same transaction"),
     ("jobs_unique_key_taken", "`jobs::insert` does nothing on conflict; callers name no keys"),
     ("memberships_period_ordered", "`NewMembership` is checked for `invalid_period`"),
+    ("merge_candidates_pair_ordered", "`suggest` puts the smaller id first"),
+    ("merge_candidates_pair_taken", "`suggest` does nothing on conflict"),
     ("organizations_employees_count_positive", "the validator's range begins at 0"),
     ("touchpoint_keys_message_taken", "ingest does nothing on conflict and finds the first one"),
 ];

@@ -11,7 +11,7 @@ const OWNERS: [(&str, &[&str]); 15] = [
     ("attributes", &["attribute_definitions", "unique_attributes"]),
     ("channels", &["channels"]),
     ("consents", &["consents", "consent_events"]),
-    ("customers", &["customers", "customer_stats", "identities"]),
+    ("customers", &["customers", "customer_stats", "identities", "merges", "merge_candidates"]),
     ("external_ids", &["external_ids"]),
     ("http", &["idempotency_keys"]),
     ("jobs", &["jobs"]),
@@ -25,11 +25,16 @@ const OWNERS: [(&str, &[&str]); 15] = [
 ];
 
 /// Modules that reach into tables of others, and why.
-const GUESTS: [(&str, &[&str], &str); 5] = [
+const GUESTS: [(&str, &[&str], &str); 6] = [
     (
         "auth",
         &["api_keys", "trusted_issuers", "users", "workspaces"],
         "the kernel checks credentials before there is any resource",
+    ),
+    (
+        "customers",
+        &["consents", "customer_activity", "memberships", "touchpoints", "unique_attributes"],
+        "a merge moves the rows of every table that names a customer",
     ),
     ("journal", &["customer_stats"], "the figures of a customer are a rollup of the log"),
     ("predicate", &["touchpoints", "customer_activity"], "asks the log what somebody did"),

@@ -145,7 +145,7 @@ fn no_migration_makes_what_the_rules_forbid() {
         "varchar",
         " char(",
         "timestamp without",
-        "identity",
+        " as identity",
         "generated",
         "default now()",
         "gen_random_uuid",

@@ -1,0 +1,137 @@
+//! When the marks of one person lead to several customers: they become one, or somebody is asked.
+
+use std::collections::{HashMap, HashSet};
+
+use diesel::prelude::*;
+use uuid::Uuid;
+
+use super::candidates::{self, CandidateReason};
+use super::identities::IdentityType;
+use super::merge;
+use crate::db::Tx;
+use crate::error::Result;
+use crate::schema::identities;
+use crate::workspaces::{MergePolicy, Workspace};
+
+/// How many customers one request joins; further ones become candidates.
+const JOINS: usize = 20;
+
+/// Two customers that one sender takes for the same person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Meeting {
+    /// The one whom the strongest mark means.
+    pub customer: Uuid,
+    pub other: Uuid,
+    /// Whether somebody proved that the mark by which they met is theirs.
+    pub is_verified: bool,
+}
+
+/// What a customer is known by, as far as joining goes.
+#[derive(Debug, Clone, Default)]
+struct Known {
+    logins: HashSet<String>,
+    has_more_than_browsers: bool,
+}
+
+/// Joins those that may be joined and notes the others as candidates. Returns who became whom.
+pub fn settle(tx: &mut Tx, meetings: Vec<Meeting>) -> Result<HashMap<Uuid, Uuid>> {
+    let mut joined: HashMap<Uuid, Uuid> = HashMap::new();
+    if meetings.is_empty() {
+        return Ok(joined);
+    }
+    let policy = Workspace::current(tx)?.settings.0.merge_policy;
+    let mut known = load(tx, &meetings)?;
+    for meeting in meetings {
+        let now = |id: Uuid| joined.get(&id).copied().unwrap_or(id);
+        let (customer, other) = (now(meeting.customer), now(meeting.other));
+        if customer == other {
+            continue;
+        }
+        if joined.len() >= JOINS || !may_join(policy, &meeting, &known[&customer], &known[&other]) {
+            candidates::suggest(tx, customer, other, CandidateReason::SharedIdentity)?;
+            continue;
+        }
+        merge::join(tx, customer, other)?;
+        let more = known[&other].clone();
+        let one = known.entry(customer).or_default();
+        one.has_more_than_browsers |= more.has_more_than_browsers;
+        one.logins.extend(more.logins);
+        joined.values_mut().filter(|to| **to == other).for_each(|to| *to = customer);
+        joined.insert(other, customer);
+    }
+    Ok(joined)
+}
+
+/// A browser joins whoever signs in with it. Two people who are known join as far as the policy goes,
+/// and never when each has a login of its own.
+fn may_join(policy: MergePolicy, meeting: &Meeting, one: &Known, other: &Known) -> bool {
+    if !one.has_more_than_browsers || !other.has_more_than_browsers {
+        return true;
+    }
+    if !one.logins.is_empty() && !other.logins.is_empty() && one.logins != other.logins {
+        return false;
+    }
+    match policy {
+        MergePolicy::Strict => false,
+        MergePolicy::Verified => meeting.is_verified,
+        MergePolicy::Eager => true,
+    }
+}
+
+/// What everybody in these meetings is known by.
+fn load(tx: &mut Tx, meetings: &[Meeting]) -> Result<HashMap<Uuid, Known>> {
+    let ids: HashSet<Uuid> =
+        meetings.iter().flat_map(|meeting| [meeting.customer, meeting.other]).collect();
+    let rows: Vec<(Uuid, IdentityType, String)> = identities::table
+        .filter(identities::workspace_id.eq(tx.workspace))
+        .filter(identities::customer_id.eq_any(ids.iter().copied().collect::<Vec<_>>()))
+        .filter(identities::released_at.is_null())
+        .select((identities::customer_id, identities::type_, identities::value_norm))
+        .load(tx.pg)?;
+    let mut known: HashMap<Uuid, Known> = ids.iter().map(|id| (*id, Known::default())).collect();
+    for (customer, kind, value) in rows {
+        let one = known.entry(customer).or_default();
+        one.has_more_than_browsers |= kind.strength() > 0;
+        if kind == IdentityType::UserId {
+            one.logins.insert(value);
+        }
+    }
+    Ok(known)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn known(logins: &[&str], has_more_than_browsers: bool) -> Known {
+        let logins = logins.iter().map(|login| (*login).to_owned()).collect();
+        Known { logins, has_more_than_browsers }
+    }
+
+    fn may(policy: MergePolicy, is_verified: bool, one: &Known, other: &Known) -> bool {
+        let (customer, other_id) = (Uuid::from_u128(1), Uuid::from_u128(2));
+        may_join(policy, &Meeting { customer, other: other_id, is_verified }, one, other)
+    }
+
+    #[test]
+    fn a_browser_joins_whoever_signs_in_with_it() {
+        for policy in [MergePolicy::Strict, MergePolicy::Verified, MergePolicy::Eager] {
+            assert!(may(policy, false, &known(&["u1"], true), &known(&[], false)));
+        }
+    }
+
+    #[test]
+    fn two_logins_never_become_one_by_themselves() {
+        let (one, other) = (known(&["u1"], true), known(&["u2"], true));
+        assert!(!may(MergePolicy::Eager, true, &one, &other));
+    }
+
+    #[test]
+    fn two_people_join_as_far_as_the_policy_goes() {
+        let (one, other) = (known(&["u1"], true), known(&[], true));
+        let joins = |policy| [false, true].map(|proved| may(policy, proved, &one, &other));
+        assert_eq!(joins(MergePolicy::Strict), [false, false]);
+        assert_eq!(joins(MergePolicy::Verified), [false, true]);
+        assert_eq!(joins(MergePolicy::Eager), [true, true]);
+    }
+}

@@ -1,0 +1,395 @@
+//! Doing and undoing a merge: one transaction for everything but long timelines.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use diesel::prelude::*;
+use diesel::sql_types::{Array, Jsonb as SqlJsonb, Nullable, Uuid as SqlUuid};
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+use super::fields::{self, Changes, MergeFields, Undone};
+use super::registry::{PARTS, Part};
+use super::rows::{Move, PORTION};
+use super::{Merge, MergeCause, MergeStatus, MovedRecords};
+use crate::app::App;
+use crate::customers::requests::CustomerPatch;
+use crate::customers::types::{CustomerFields, CustomerStatus};
+use crate::customers::update::{mirror, to_json};
+use crate::customers::{Customer, customer_change, of};
+use crate::db::json::Jsonb;
+use crate::db::{Outcome, Tx};
+use crate::error::{Error, OnConstraint, Result};
+use crate::http::IfMatch;
+use crate::jobs::{self, Job, NewJob};
+use crate::journal::{self, record};
+use crate::schema::{customers, merges};
+
+/// A transaction that found the source before it was merged, and writes to it after, has ended by
+/// then: no statement takes more than 5 s, no caller is waited for more than 10.
+const STRAGGLERS_AFTER: TimeDelta = TimeDelta::seconds(20);
+
+/// Merges `source` into `survivor`; returns the merge's id.
+pub fn merge(
+    tx: &mut Tx,
+    survivor: Uuid,
+    source: Uuid,
+    chosen: &MergeFields,
+    cause: MergeCause,
+) -> Result<Uuid> {
+    let (survivor, source) = lock_both(tx, survivor, source)?;
+    let (before, other) = (to_json(&survivor)?, to_json(&source)?);
+    let changes = fields::decide(&before, &other, chosen);
+    change_fields(tx, survivor.id, fields::applied(&before, &changes))?;
+    let id = insert(tx, &survivor, &source, cause, &changes)?;
+    point_to(tx, source.id, Some(survivor.id))?;
+    let merge = Merge::lock(tx, id)?;
+    let moved = join(tx, &merge)?;
+    mirror(tx, survivor.id)?;
+    let properties = json!({ "source_id": source.id, "merge_id": id, "changes": changes });
+    record(tx, customer_change("customer.merged", survivor.id, properties))?;
+    move_rows(tx, &merge, moved)?;
+    Ok(id)
+}
+
+/// Both customers, locked in the order of their ids, so that two merges cannot wait crosswise.
+fn lock_both(
+    tx: &mut Tx,
+    survivor: Uuid,
+    source: Uuid,
+) -> Result<(CustomerFields, CustomerFields)> {
+    if survivor == source {
+        let detail = "a customer cannot be merged into itself";
+        return Err(Error::field("#/source_id", "same_customer", detail));
+    }
+    let unknown = |error| match error {
+        Error::Problem(rejection) if rejection.status == 404 => {
+            let detail = "there is no such customer in this workspace";
+            Error::field("#/source_id", "not_found", detail)
+        }
+        other => other,
+    };
+    if survivor < source {
+        let survivor = Customer::lock(tx, survivor)?;
+        Ok((survivor, Customer::lock(tx, source).map_err(unknown)?))
+    } else {
+        let source = Customer::lock(tx, source);
+        let survivor = Customer::lock(tx, survivor)?;
+        Ok((survivor, source.map_err(unknown)?))
+    }
+}
+
+/// Sets fields of a customer that came from a customer.
+fn change_fields(tx: &mut Tx, id: Uuid, values: Map<String, Value>) -> Result<()> {
+    if values.is_empty() {
+        return Ok(());
+    }
+    let attributes = values.get("attributes").cloned();
+    let broken = |error: serde_json::Error| Error::internal(error.to_string());
+    let patch: CustomerPatch = serde_json::from_value(Value::Object(values)).map_err(broken)?;
+    let target = || of(tx.workspace).filter(customers::id.eq(id));
+    diesel::update(target())
+        .set((
+            &patch,
+            customers::version.eq(customers::version + 1),
+            customers::updated_at.eq(tx.now),
+        ))
+        .execute(tx.pg)?;
+    if let Some(attributes) = attributes {
+        let target = of(tx.workspace).filter(customers::id.eq(id));
+        diesel::update(target).set(customers::attributes.eq(Jsonb(attributes))).execute(tx.pg)?;
+    }
+    Ok(())
+}
+
+fn insert(
+    tx: &mut Tx,
+    survivor: &CustomerFields,
+    source: &CustomerFields,
+    cause: MergeCause,
+    changes: &Changes,
+) -> Result<Uuid> {
+    use merges as m;
+    let id = tx.new_id();
+    let kept = keep(tx, survivor.id, source.id)?;
+    let actor = journal::actor(tx);
+    let moved = serde_json::to_value(MovedRecords::default());
+    let moved = moved.map_err(|error| Error::internal(error.to_string()))?;
+    diesel::insert_into(m::table)
+        .values((
+            m::workspace_id.eq(tx.workspace),
+            m::id.eq(id),
+            m::customer_id.eq(survivor.id),
+            m::source_id.eq(source.id),
+            m::status.eq(MergeStatus::Running),
+            m::cause.eq(cause),
+            m::fields.eq(Jsonb(changes.clone())),
+            m::moved.eq(Jsonb(moved)),
+            m::kept.eq(Jsonb(kept)),
+            m::actor.eq(actor),
+            m::version.eq(1_i64),
+            m::created_at.eq(tx.now),
+            m::updated_at.eq(tx.now),
+        ))
+        .execute(tx.pg)
+        .on_constraint("merges_source_taken", || Error::Retry("merged at the same time".into()))
+        .on_constraint("merges_customer_exists", Error::not_found)
+        .on_constraint("merges_source_exists", Error::not_found)?;
+    Ok(id)
+}
+
+/// What no row will remember, by table.
+fn keep(tx: &mut Tx, survivor: Uuid, source: Uuid) -> Result<Value> {
+    #[derive(QueryableByName)]
+    struct Kept {
+        #[diesel(sql_type = SqlJsonb)]
+        value: Value,
+    }
+    let mut kept = Map::new();
+    for Part { table, keep, .. } in PARTS {
+        let Some(question) = keep else { continue };
+        let found: Option<Kept> = diesel::sql_query(*question)
+            .bind::<SqlUuid, _>(tx.workspace)
+            .bind::<SqlUuid, _>(source)
+            .bind::<SqlUuid, _>(survivor)
+            .get_result(tx.pg)
+            .optional()?;
+        kept.insert((*table).to_owned(), found.map_or(Value::Null, |kept| kept.value));
+    }
+    Ok(Value::Object(kept))
+}
+
+/// Makes a customer lead to another, or be one of its own again.
+fn point_to(tx: &mut Tx, id: Uuid, survivor: Option<Uuid>) -> Result<()> {
+    let status = match survivor {
+        Some(_) => CustomerStatus::Merged,
+        None => CustomerStatus::Active,
+    };
+    let target = customers::table
+        .filter(customers::workspace_id.eq(tx.workspace))
+        .filter(customers::id.eq(id));
+    diesel::update(target)
+        .set((
+            customers::merged_into_id.eq(survivor),
+            customers::status.eq(status),
+            customers::version.eq(customers::version + 1),
+            customers::updated_at.eq(tx.now),
+        ))
+        .execute(tx.pg)
+        .on_constraint("customers_merged_into_exists", Error::not_found)?;
+    Ok(())
+}
+
+/// Moves everything but touchpoints.
+fn join(tx: &mut Tx, merge: &Merge) -> Result<MovedRecords> {
+    let mut counts = Map::new();
+    for Part { table, join, .. } in PARTS {
+        let moved = diesel::sql_query(*join)
+            .bind::<SqlUuid, _>(tx.workspace)
+            .bind::<SqlUuid, _>(merge.source_id)
+            .bind::<SqlUuid, _>(merge.customer_id)
+            .execute(tx.pg)?;
+        counts.insert((*table).to_owned(), json!(moved));
+    }
+    counts.insert("touchpoints".into(), json!(0));
+    counts.insert("touchpoints_total".into(), json!(forth(merge).count(tx)?));
+    serde_json::from_value(Value::Object(counts))
+        .map_err(|error| Error::internal(error.to_string()))
+}
+
+fn forth(merge: &Merge) -> Move {
+    Move { from: merge.source_id, to: merge.customer_id, origins: None }
+}
+
+fn homewards(merge: &Merge, origins: Vec<Uuid>) -> Move {
+    Move { from: merge.customer_id, to: merge.source_id, origins: Some(origins) }
+}
+
+/// Moves touchpoints now where there are few, else in the background.
+fn move_rows(tx: &mut Tx, merge: &Merge, moved: MovedRecords) -> Result<()> {
+    let is_small = moved.touchpoints_total < PORTION;
+    merge.advance(tx, MergeStatus::Running, &moved)?;
+    enqueue(tx, merge.id, "sweep", tx.now + STRAGGLERS_AFTER)?;
+    if is_small { step(tx, merge.id).map(drop) } else { enqueue(tx, merge.id, "move", tx.now) }
+}
+
+fn enqueue(tx: &mut Tx, merge: Uuid, purpose: &str, run_at: DateTime<Utc>) -> Result<()> {
+    let job = NewJob {
+        queue: "merges",
+        kind: "customers.merge",
+        payload: jobs::payload(tx, json!({ "merge_id": merge })),
+        run_at,
+        unique_key: Some(format!("merge:{merge}:{purpose}")),
+    };
+    let (workspace, now) = (tx.workspace, tx.now);
+    jobs::enqueue(tx.pg, workspace, &job, now).map(drop)
+}
+
+/// Undoes a merge.
+pub fn revert(tx: &mut Tx, id: Uuid, if_match: IfMatch) -> Result<()> {
+    let merge = Merge::lock(tx, id)?;
+    if_match.check(merge.version)?;
+    match merge.status {
+        MergeStatus::Reverted | MergeStatus::Reverting => return Ok(()),
+        MergeStatus::Running => {
+            let detail = "the merge is still running; undo it when it is `completed`";
+            return Err(Error::transition(detail, &[]));
+        }
+        MergeStatus::Completed => {}
+    }
+    let survivor = Customer::lock(tx, merge.customer_id)?;
+    let origins = tree(tx, merge.source_id)?;
+    point_to(tx, merge.source_id, None)?;
+    undo(tx, &merge, &origins)?;
+    let now = to_json(&survivor)?;
+    let Undone { back, changed_since } = fields::undone(&now, &merge.fields.parse()?);
+    change_fields(tx, survivor.id, fields::applied(&now, &back))?;
+    pass_on(tx, &merge, &changed_since)?;
+    mirror(tx, merge.source_id)?;
+    mirror(tx, merge.customer_id)?;
+    note_revert(tx, &merge, back)?;
+    let total = homewards(&merge, origins).count(tx)?;
+    let moved = MovedRecords { touchpoints: 0, touchpoints_total: total, ..merge.moved()? };
+    merge.advance(tx, MergeStatus::Reverting, &moved)?;
+    if total < PORTION { step(tx, id).map(drop) } else { enqueue(tx, id, "revert", tx.now) }
+}
+
+/// A field that a later merge changed goes on to what it was before this one, when that is undone.
+fn pass_on(tx: &mut Tx, merge: &Merge, changed_since: &Changes) -> Result<()> {
+    if changed_since.is_empty() {
+        return Ok(());
+    }
+    let later: Vec<Merge> = merges::table
+        .filter(merges::workspace_id.eq(tx.workspace))
+        .filter(merges::customer_id.eq(merge.customer_id))
+        .filter(merges::id.gt(merge.id))
+        .filter(merges::reverted_at.is_null())
+        .order(merges::id)
+        .select(Merge::as_select())
+        .for_update()
+        .load(tx.pg)?;
+    let mut open = changed_since.clone();
+    for other in later {
+        let mut fields: Changes = other.fields.parse()?;
+        let before = open.len();
+        open.retain(|field, change| match fields.get_mut(field) {
+            Some(later) if later["from"] == change["to"] => {
+                later["from"] = change["from"].clone();
+                false
+            }
+            _ => true,
+        });
+        if open.len() < before {
+            diesel::update(merges::table)
+                .filter(merges::workspace_id.eq(tx.workspace))
+                .filter(merges::id.eq(other.id))
+                .set((merges::fields.eq(Jsonb(fields)), merges::version.eq(merges::version + 1)))
+                .execute(tx.pg)?;
+        }
+    }
+    Ok(())
+}
+
+fn note_revert(tx: &mut Tx, merge: &Merge, changes: Changes) -> Result<()> {
+    let properties =
+        |changes| json!({ "source_id": merge.source_id, "merge_id": merge.id, "changes": changes });
+    let survivor =
+        customer_change("customer.merge_reverted", merge.customer_id, properties(json!(changes)));
+    let source = customer_change("customer.merge_reverted", merge.source_id, properties(json!({})));
+    journal::record_all(tx, [survivor, source])
+}
+
+/// A merged customer and everybody who was merged into it and still is.
+fn tree(tx: &mut Tx, root: Uuid) -> Result<Vec<Uuid>> {
+    #[derive(QueryableByName)]
+    struct Node {
+        #[diesel(sql_type = SqlUuid)]
+        id: Uuid,
+    }
+    let nodes: Vec<Node> = diesel::sql_query(
+        "with recursive tree(id) as (
+             select $2
+             union
+             select c.id from customers c join tree on c.merged_into_id = tree.id
+              where c.workspace_id = $1
+         )
+         select id from tree",
+    )
+    .bind::<SqlUuid, _>(tx.workspace)
+    .bind::<SqlUuid, _>(root)
+    .load(tx.pg)?;
+    Ok(nodes.into_iter().map(|node| node.id).collect())
+}
+
+fn undo(tx: &mut Tx, merge: &Merge, origins: &[Uuid]) -> Result<()> {
+    let kept: Jsonb<Value> = merges::table
+        .filter(merges::workspace_id.eq(tx.workspace))
+        .filter(merges::id.eq(merge.id))
+        .select(merges::kept)
+        .first(tx.pg)?;
+    for Part { table, undo, .. } in PARTS {
+        diesel::sql_query(*undo)
+            .bind::<SqlUuid, _>(tx.workspace)
+            .bind::<SqlUuid, _>(merge.source_id)
+            .bind::<SqlUuid, _>(merge.customer_id)
+            .bind::<Array<SqlUuid>, _>(origins)
+            .bind::<Nullable<SqlJsonb>, _>(kept.0.get(*table))
+            .execute(tx.pg)?;
+    }
+    Ok(())
+}
+
+/// Moves one portion of touchpoints; true when it was the last.
+fn step(tx: &mut Tx, id: Uuid) -> Result<bool> {
+    let merge = Merge::lock(tx, id)?;
+    let (rows, done) = match merge.status {
+        MergeStatus::Running => (forth(&merge), MergeStatus::Completed),
+        MergeStatus::Reverting => {
+            let origins = tree(tx, merge.source_id)?;
+            (homewards(&merge, origins), MergeStatus::Reverted)
+        }
+        MergeStatus::Completed => return sweep(tx, &merge).map(|()| true),
+        MergeStatus::Reverted => return Ok(true),
+    };
+    let portion = rows.step(tx)?;
+    let is_last = portion < PORTION;
+    if is_last {
+        rows.settle(tx)?;
+    }
+    let before = merge.moved()?;
+    let moved = MovedRecords { touchpoints: before.touchpoints + portion, ..before };
+    merge.advance(tx, if is_last { done } else { merge.status }, &moved)?;
+    Ok(is_last)
+}
+
+/// Moves what came to the source while it was being merged.
+fn sweep(tx: &mut Tx, merge: &Merge) -> Result<()> {
+    let late = join(tx, merge)?;
+    let touchpoints = forth(merge).step(tx)?;
+    if late.identities > 0 {
+        mirror(tx, merge.customer_id)?;
+    }
+    if late.identities + late.memberships + late.consents + touchpoints > 0 {
+        forth(merge).settle(tx)?;
+        let before = merge.moved()?;
+        let moved = MovedRecords {
+            identities: before.identities + late.identities,
+            memberships: before.memberships + late.memberships,
+            consents: before.consents + late.consents,
+            touchpoints: before.touchpoints + touchpoints,
+            touchpoints_total: before.touchpoints_total + touchpoints,
+            ..before
+        };
+        merge.advance(tx, MergeStatus::Completed, &moved)?;
+    }
+    Ok(())
+}
+
+/// The job that moves long timelines, a portion in each transaction. Run again after a crash, it goes
+/// on where it was.
+pub fn work(app: &App, job: &Job) -> Result<()> {
+    let merge = job.payload["merge_id"].as_str().and_then(|text| text.parse().ok());
+    let merge = merge.ok_or_else(|| Error::internal("a merge job without its merge"))?;
+    let session = job.session()?;
+    // Each portion is a transaction of its own, well below what a statement may take.
+    while !app.db.write(&session, &|tx| step(tx, merge).map(Outcome::Commit))? {}
+    Ok(())
+}
