@@ -208,6 +208,14 @@ fn accept_headers(kind: &Kind, operation: &mut Value) {
         if parameter["name"] == "id" && parameter["description"].is_null() {
             parameter["description"] = json!("Id of the resource.");
         }
+        // A list of words has no empty ones.
+        if let Some(items) = parameter.pointer_mut("/schema/items")
+            && items["type"] == "string"
+            && items.get("enum").is_none()
+            && items.get("format").is_none()
+        {
+            items["minLength"] = json!(1);
+        }
     }
     parameters.extend(
         kind.headers().map(|name| json!({ "$ref": format!("#/components/parameters/{name}") })),

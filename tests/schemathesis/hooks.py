@@ -59,7 +59,7 @@ RULES = {
     "number_out_of_range", "too_many_keys", "invalid_key",
     # One field and another.
     "duplicate_source", "immutable", "invalid_attribute", "invalid_options", "invalid_period", "invalid_scopes",
-    "invalid_source", "invalid_unique", "required", "ambiguous_reference", "invalid_basis",
+    "invalid_source", "invalid_unique", "required", "same_customer", "ambiguous_reference", "invalid_basis",
     # Predicates are exactly one of five things, and only some operators fit a field.
     "ambiguous_predicate", "empty_predicate", "invalid_operator", "invalid_value", "too_deep",
     "unknown_field", "too_many_clauses",
