@@ -6,10 +6,10 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Timestamptz, Uuid as SqlUuid};
-use serde_json::{Value, json};
+use serde_json::Value;
 use uuid::Uuid;
 
-use crate::db::{Actor, Conn, Db, Session, WorkspaceId, id};
+use crate::db::{Db, WorkspaceId, id};
 use crate::error::{Error, Result};
 use crate::metrics::Metrics;
 use crate::schema::jobs;
@@ -135,28 +135,7 @@ fn claim_in(
         .load(pg)?)
 }
 
-/// What a job of a workspace has to know, and in whose name it runs: [`Job::session`].
-pub fn payload(conn: &Conn, mut known: Value) -> Value {
-    known["home"] = json!(conn.home.uuid());
-    known["livemode"] = json!(conn.livemode);
-    known
-}
-
 impl Job {
-    /// The workspace that the job was queued for, and the system as the one who acts.
-    pub fn session(&self) -> Result<Session> {
-        let home = self.payload["home"].as_str().and_then(|text| text.parse().ok());
-        Ok(Session {
-            workspace: self.workspace_id,
-            home: home
-                .map(WorkspaceId::trusted)
-                .ok_or_else(|| Error::internal("a job of no workspace"))?,
-            livemode: self.payload["livemode"].as_bool().unwrap_or(true),
-            actor: Actor::SYSTEM,
-            request_id: self.id.to_string(),
-        })
-    }
-
     /// Ends the job: completed, queued again later, or failed for good. Does nothing where the
     /// lease was lost: whoever has the job now decides.
     pub fn finish(&self, db: &Db, outcome: &Result<()>) -> Result<()> {

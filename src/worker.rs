@@ -10,7 +10,8 @@ use uuid::Uuid;
 
 use crate::app::App;
 use crate::consents;
-use crate::db::{Outcome, WorkspaceId};
+use crate::customers;
+use crate::db::{Outcome, Session, WorkspaceId};
 use crate::error::{Error, Result};
 use crate::jobs::{self, Job, NewJob};
 use crate::schema::{idempotency_keys, refresh_tokens, touchpoint_keys};
@@ -28,8 +29,8 @@ type Work = fn(&App, &Job) -> Result<()>;
 
 /// What each kind of job does. A kind that is not listed fails, so that nothing waits for ever.
 const KINDS: &[(&str, Work)] = &[
-    ("customers.merge", crate::customers::merge::work),
-    ("customers.scan", crate::customers::candidates::scan),
+    ("customers.merge", merge_customers),
+    ("customers.scan", scan_customers),
     ("maintenance.partitions", make_partitions),
     ("maintenance.prune", prune),
     ("maintenance.consents", expire_consents),
@@ -137,10 +138,25 @@ fn prune(app: &App, _: &Job) -> Result<()> {
     })
 }
 
+/// In whose name the service works in a workspace.
+fn session(app: &App, workspace: WorkspaceId) -> Result<Session> {
+    app.db.system(|pg| workspaces::own_session(pg, workspace))
+}
+
+/// Moves what a merge of long timelines left for later.
+fn merge_customers(app: &App, job: &Job) -> Result<()> {
+    customers::merge::work(app, &session(app, job.workspace_id)?, job)
+}
+
+/// Looks for customers who may be the same person.
+fn scan_customers(app: &App, job: &Job) -> Result<()> {
+    customers::candidates::scan(app, &session(app, job.workspace_id)?)
+}
+
 /// Tells ledger and timeline of consents whose time is over.
 fn expire_consents(app: &App, _: &Job) -> Result<()> {
     for workspace in app.db.system(|pg| consents::due(pg, Utc::now()))? {
-        let session = app.db.system(|pg| workspaces::own_session(pg, workspace))?;
+        let session = session(app, workspace)?;
         while app.db.write(&session, &|tx| consents::expire(tx).map(Outcome::Commit))? {}
     }
     Ok(())

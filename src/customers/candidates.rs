@@ -203,7 +203,7 @@ pub async fn scan_merge_candidates(caller: Caller) -> Result<Reply> {
             let job = NewJob {
                 queue: "merges",
                 kind: "customers.scan",
-                payload: jobs::payload(tx, json!({})),
+                payload: json!({}),
                 run_at: tx.now,
                 unique_key: Some("customers.scan".into()),
             };

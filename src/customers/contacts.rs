@@ -9,7 +9,7 @@ use super::identities::{self, IdentityType};
 use super::of;
 use super::types::{Address, Customer, CustomerStatus};
 use crate::db::json::Jsonb;
-use crate::db::{Conn, Tx, WorkspaceId};
+use crate::db::{Conn, Tx};
 use crate::error::{Error, Result};
 use crate::schema::customers;
 
@@ -70,29 +70,31 @@ impl Customer {
     /// Locks the customer that a person's own link means: the one that it was merged into, if it
     /// was, and also one that is deleted, for a restore brings it back. 404 where there was none.
     pub fn lock_for_person(tx: &mut Tx, id: Uuid) -> Result<Uuid> {
-        let mut current = id;
-        for _ in 0..MERGES {
-            let found = one(tx.workspace, current).select(customers::merged_into_id).for_update();
-            match found.first::<Option<Uuid>>(tx.pg)? {
-                Some(survivor) => current = survivor,
-                None => return Ok(current),
-            }
-        }
-        Err(Error::internal(format!("customer {id} was merged in a circle")))
+        let merged_into = customers::table
+            .filter(customers::workspace_id.eq(tx.workspace))
+            .select(customers::merged_into_id);
+        follow(id, |id| Ok(merged_into.filter(customers::id.eq(id)).for_update().first(tx.pg)?))
     }
 
     /// The same for looking only.
     pub fn find_for_person(conn: &mut Conn, id: Uuid) -> Result<Uuid> {
-        let mut current = id;
-        for _ in 0..MERGES {
-            let found = one(conn.workspace, current).select(customers::merged_into_id);
-            match found.first::<Option<Uuid>>(conn.pg)? {
-                Some(survivor) => current = survivor,
-                None => return Ok(current),
-            }
-        }
-        Err(Error::internal(format!("customer {id} was merged in a circle")))
+        let merged_into = customers::table
+            .filter(customers::workspace_id.eq(conn.workspace))
+            .select(customers::merged_into_id);
+        follow(id, |id| Ok(merged_into.filter(customers::id.eq(id)).first(conn.pg)?))
     }
+}
+
+/// Goes from a customer to the one that it was merged into, until one is its own.
+fn follow(id: Uuid, mut next: impl FnMut(Uuid) -> Result<Option<Uuid>>) -> Result<Uuid> {
+    let mut current = id;
+    for _ in 0..MERGES {
+        match next(current)? {
+            Some(survivor) => current = survivor,
+            None => return Ok(current),
+        }
+    }
+    Err(Error::internal(format!("customer {id} was merged in a circle")))
 }
 
 fn contact((id, status, email, phone, addresses): Row) -> (Uuid, Contact) {
@@ -100,9 +102,4 @@ fn contact((id, status, email, phone, addresses): Row) -> (Uuid, Contact) {
     let marks = marks.into_iter().filter_map(|(kind, norm)| Some((kind, norm?)));
     let has_postal_address = !addresses.is_empty();
     (id, Contact { status, addresses: marks.collect(), has_postal_address })
-}
-
-#[diesel::dsl::auto_type(no_type_alias)]
-fn one(workspace: WorkspaceId, id: Uuid) -> _ {
-    customers::table.filter(customers::workspace_id.eq(workspace)).filter(customers::id.eq(id))
 }

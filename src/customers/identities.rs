@@ -94,6 +94,15 @@ pub fn holders(conn: &mut Conn, keys: &[MarkKey]) -> Result<HashMap<MarkKey, Hel
     Ok(held.collect())
 }
 
+/// By what several customers are known.
+pub fn of_customers(conn: &mut Conn, ids: &[Uuid]) -> Result<Vec<(Uuid, IdentityType, String)>> {
+    use identities as i;
+    Ok(of(conn.workspace)
+        .filter(i::customer_id.eq_any(ids))
+        .select((i::customer_id, i::type_, i::value_norm))
+        .load(conn.pg)?)
+}
+
 /// The handles and devices of customers by which something can be sent to them, the main ones first.
 pub fn handles(conn: &mut Conn, customers: &[Uuid]) -> Result<Vec<(Uuid, IdentityType, String)>> {
     use identities as i;

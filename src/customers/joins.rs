@@ -2,15 +2,13 @@
 
 use std::collections::{HashMap, HashSet};
 
-use diesel::prelude::*;
 use uuid::Uuid;
 
 use super::candidates::{self, CandidateReason};
-use super::identities::IdentityType;
+use super::identities::{self, IdentityType};
 use super::merge;
 use crate::db::Tx;
 use crate::error::Result;
-use crate::schema::identities;
 use crate::workspaces::{MergePolicy, Workspace};
 
 /// How many customers one request joins; further ones become candidates.
@@ -82,12 +80,8 @@ fn may_join(policy: MergePolicy, meeting: &Meeting, one: &Known, other: &Known) 
 fn load(tx: &mut Tx, meetings: &[Meeting]) -> Result<HashMap<Uuid, Known>> {
     let ids: HashSet<Uuid> =
         meetings.iter().flat_map(|meeting| [meeting.customer, meeting.other]).collect();
-    let rows: Vec<(Uuid, IdentityType, String)> = identities::table
-        .filter(identities::workspace_id.eq(tx.workspace))
-        .filter(identities::customer_id.eq_any(ids.iter().copied().collect::<Vec<_>>()))
-        .filter(identities::released_at.is_null())
-        .select((identities::customer_id, identities::type_, identities::value_norm))
-        .load(tx.pg)?;
+    let ids: Vec<Uuid> = ids.into_iter().collect();
+    let rows = identities::of_customers(tx, &ids)?;
     let mut known: HashMap<Uuid, Known> = ids.iter().map(|id| (*id, Known::default())).collect();
     for (customer, kind, value) in rows {
         let one = known.entry(customer).or_default();

@@ -99,7 +99,7 @@ pub async fn list_customer_history(
 
 impl LifecycleStage {
     /// The stages on the way to this one; `other` is not on the way to anywhere.
-    fn earlier(self) -> Vec<Self> {
+    pub(super) fn earlier(self) -> Vec<Self> {
         const WAY: [LifecycleStage; 8] = [
             LifecycleStage::Visitor,
             LifecycleStage::Subscriber,

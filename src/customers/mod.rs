@@ -15,6 +15,8 @@ pub mod types;
 mod update;
 mod upsert;
 
+use std::collections::HashMap;
+
 use actix_web::{delete, get, patch, post};
 use diesel::prelude::*;
 use serde_json::{Value, json};
@@ -198,15 +200,19 @@ impl Customer {
 
     /// The id of a customer that is there: the one asked for, or that of its survivor; or 404.
     pub fn current_id(conn: &mut Conn, id: Uuid) -> Result<Uuid> {
-        if Self::exists(conn, id)? {
-            return Ok(id);
-        }
-        merge::survivor(conn, id)?.ok_or_else(Error::not_found)
+        Self::current_ids(conn, &[id])?.remove(&id).ok_or_else(Error::not_found)
     }
 
-    /// Whether a customer is there and not deleted.
-    pub fn exists(conn: &mut Conn, id: Uuid) -> Result<bool> {
-        Ok(!Self::existing(conn, &[id])?.is_empty())
+    /// The same for those of several ids that lead to somebody, with two statements at most.
+    pub fn current_ids(conn: &mut Conn, ids: &[Uuid]) -> Result<HashMap<Uuid, Uuid>> {
+        if ids.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let there = Self::existing(conn, ids)?.into_iter();
+        let mut found: HashMap<Uuid, Uuid> = there.map(|id| (id, id)).collect();
+        let missing: Vec<Uuid> = ids.iter().filter(|id| !found.contains_key(id)).copied().collect();
+        found.extend(merge::survivors(conn, &missing)?);
+        Ok(found)
     }
 
     /// Those of several customers that are there and not deleted.

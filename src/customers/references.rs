@@ -14,7 +14,7 @@ use validator::Validate;
 use super::identities::{self, Held, IdentityType, Mark, MarkKey, NewIdentity};
 use super::joins::Meeting;
 use super::requests::NewCustomer;
-use super::{Customer, create_many, joins, merge};
+use super::{Customer, create_many, joins};
 use crate::db::Tx;
 use crate::db::json::Jsonb;
 use crate::error::{Error, FieldError, Result};
@@ -219,7 +219,7 @@ impl Resolution {
     ) -> Result<Self> {
         let ids: Vec<Uuid> =
             references.iter().flatten().filter_map(|reference| reference.id).collect();
-        let existing = current(tx, &ids)?;
+        let existing = Customer::current_ids(tx, &ids)?;
         let keys: Vec<MarkKey> = marks.iter().flatten().flatten().map(Mark::key).collect();
         let held = identities::holders(tx, &keys)?;
         let held = held.into_iter().map(|(key, held)| (key, Holder::Known(held))).collect();
@@ -332,16 +332,4 @@ impl Resolution {
         identities::adopt(tx, &extra)?;
         Ok(made)
     }
-}
-
-/// Those of several ids that lead to a customer: its own, or that of one merged into it.
-fn current(tx: &mut Tx, ids: &[Uuid]) -> Result<HashMap<Uuid, Uuid>> {
-    if ids.is_empty() {
-        return Ok(HashMap::new());
-    }
-    let mut found: HashMap<Uuid, Uuid> =
-        Customer::existing(tx, ids)?.into_iter().map(|id| (id, id)).collect();
-    let missing: Vec<Uuid> = ids.iter().filter(|id| !found.contains_key(id)).copied().collect();
-    found.extend(merge::survivors(tx, &missing)?);
-    Ok(found)
 }

@@ -1,13 +1,12 @@
 //! Order and keyset pages over a closed list of sort keys, as SQL with bound values.
 
-use diesel::expression::{
-    AppearsOnTable, Expression, SelectableExpression, ValidGrouping, is_aggregate,
-};
 use diesel::pg::Pg;
-use diesel::query_builder::{AstPass, QueryFragment, QueryId};
+use diesel::query_builder::{AstPass, QueryFragment};
 use diesel::sql_types::{BigInt, Bool, Text, Timestamptz, Uuid as SqlUuid};
 use diesel::{QueryResult, result::Error as Diesel};
 use serde_json::Value;
+
+use super::expression::expression;
 
 /// A field that a list may be sorted by.
 #[derive(Debug, Clone, Copy)]
@@ -143,20 +142,6 @@ impl QueryFragment<Pg> for After {
         out.push_sql(")");
         Ok(())
     }
-}
-
-/// Both are expressions over any table: their columns come from a closed list, qualified.
-macro_rules! expression {
-    ($($name:ty => $sql:ty),*) => {$(
-        impl Expression for $name { type SqlType = $sql; }
-        impl<T> AppearsOnTable<T> for $name {}
-        impl<T> SelectableExpression<T> for $name {}
-        impl ValidGrouping<()> for $name { type IsAggregate = is_aggregate::No; }
-        impl QueryId for $name {
-            type QueryId = ();
-            const HAS_STATIC_QUERY_ID: bool = false;
-        }
-    )*};
 }
 
 expression!(Order => diesel::sql_types::Untyped, After => Bool);

@@ -5,6 +5,7 @@ pub mod blocking;
 pub mod constraints;
 pub mod embedded;
 mod error_map;
+mod expression;
 pub mod grants;
 pub mod group;
 pub mod id;

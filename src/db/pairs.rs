@@ -1,12 +1,11 @@
 //! Rows found by pairs of texts: a thousand with one statement, and each by the index.
 
 use diesel::QueryResult;
-use diesel::expression::{
-    AppearsOnTable, Expression, SelectableExpression, ValidGrouping, is_aggregate,
-};
 use diesel::pg::Pg;
-use diesel::query_builder::{AstPass, QueryFragment, QueryId};
+use diesel::query_builder::{AstPass, QueryFragment};
 use diesel::sql_types::{Array, Bool, Text};
+
+use super::expression::expression;
 
 /// True for rows whose two columns are one of the pairs.
 ///
@@ -40,19 +39,4 @@ impl QueryFragment<Pg> for AnyPair<'_> {
     }
 }
 
-impl Expression for AnyPair<'_> {
-    type SqlType = Bool;
-}
-
-impl<T> AppearsOnTable<T> for AnyPair<'_> {}
-impl<T> SelectableExpression<T> for AnyPair<'_> {}
-
-impl ValidGrouping<()> for AnyPair<'_> {
-    type IsAggregate = is_aggregate::No;
-}
-
-/// The statement is known by its text: two of this type may name different columns.
-impl QueryId for AnyPair<'_> {
-    type QueryId = ();
-    const HAS_STATIC_QUERY_ID: bool = false;
-}
+expression!(AnyPair<'_> => Bool);

@@ -9,9 +9,8 @@ use uuid::Uuid;
 use super::{CandidateReason, Duplicate, suggest};
 use crate::app::App;
 use crate::customers::Customer;
-use crate::db::{Conn, Outcome, Tx};
+use crate::db::{Conn, Outcome, Session, Tx};
 use crate::error::Result;
-use crate::jobs::Job;
 
 #[derive(QueryableByName)]
 struct Pair {
@@ -74,8 +73,7 @@ select one, other, reason from pairs
 const ALL: &str = "
 with pool as (
     select id, email, phone, first_name, last_name, addresses from customers
-     where workspace_id = $1 and deleted_at is null and merged_into_id is null
-       and $2 is not null";
+     where workspace_id = $1 and deleted_at is null and merged_into_id is null";
 
 /// Those whose names, addresses and numbers look like one customer's, by the index for searching, and
 /// the customer.
@@ -136,8 +134,8 @@ fn suggested(conn: &mut Conn, id: Uuid) -> Result<Vec<Pair>> {
 }
 
 /// The job that looks through a whole workspace.
-pub fn scan(app: &App, job: &Job) -> Result<()> {
-    app.db.write(&job.session()?, &|tx| note_all(tx).map(Outcome::Commit))
+pub fn scan(app: &App, session: &Session) -> Result<()> {
+    app.db.write(session, &|tx| note_all(tx).map(Outcome::Commit))
 }
 
 fn note_all(tx: &mut Tx) -> Result<()> {

@@ -1,5 +1,7 @@
 //! Which values a survivor has after a merge: the caller's choice, else its own, else the other's.
 
+use std::str::FromStr;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
@@ -129,12 +131,13 @@ fn is_empty(value: &Value) -> bool {
 
 /// The stage further on the way; `other` is on no way and gives in.
 fn further(own: &Value, other: &Value) -> Value {
-    let place = |stage: &Value| {
-        let way =
-            LifecycleStage::ALL.iter().filter(|known| **known != LifecycleStage::Other.as_str());
-        way.clone().position(|known| stage == known)
+    let stage = |value: &Value| LifecycleStage::from_str(value.as_str().unwrap_or_default()).ok();
+    let is_ahead = match (stage(own), stage(other)) {
+        (Some(LifecycleStage::Other), Some(_)) => true,
+        (Some(own), Some(other)) => other.earlier().contains(&own),
+        (None, _) | (_, None) => false,
     };
-    if place(other) > place(own) { other.clone() } else { own.clone() }
+    if is_ahead { other.clone() } else { own.clone() }
 }
 
 /// The attributes that differ; an absent one is null.

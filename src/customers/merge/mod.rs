@@ -24,7 +24,7 @@ use crate::auth::{Caller, Scope};
 use crate::db::json::{Jsonb, RawJson};
 use crate::db::keyset::{SortKey, SortKind};
 use crate::db::{Conn, Tx, WorkspaceId};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::http::reply::Plain;
 use crate::http::{Found, IfMatch, Json, List, Page, Path, Query, Reply, Versioned};
 use crate::journal::TouchpointActor;
@@ -277,11 +277,10 @@ impl Merge {
 
     /// Notes how far it is.
     fn advance(&self, tx: &mut Tx, status: MergeStatus, moved: &MovedRecords) -> Result<()> {
-        let moved = serde_json::to_value(moved).map_err(|e| Error::internal(e.to_string()))?;
         diesel::update(of(tx.workspace).filter(merges::id.eq(self.id)))
             .set((
                 merges::status.eq(status),
-                merges::moved.eq(Jsonb(moved)),
+                merges::moved.eq(Jsonb(moved.clone())),
                 merges::version.eq(merges::version + 1),
                 merges::updated_at.eq(tx.now),
                 merges::reverted_at.eq((status == MergeStatus::Reverted).then_some(tx.now)),

@@ -16,7 +16,7 @@ use crate::customers::types::{CustomerFields, CustomerStatus};
 use crate::customers::update::{mirror, to_json};
 use crate::customers::{Customer, customer_change, of};
 use crate::db::json::Jsonb;
-use crate::db::{Outcome, Tx};
+use crate::db::{Outcome, Session, Tx};
 use crate::error::{Error, OnConstraint, Result};
 use crate::http::IfMatch;
 use crate::jobs::{self, Job, NewJob};
@@ -39,15 +39,14 @@ pub fn merge(
     let (before, other) = (to_json(&survivor)?, to_json(&source)?);
     let changes = fields::decide(&before, &other, chosen);
     change_fields(tx, survivor.id, fields::applied(&before, &changes))?;
-    let id = insert(tx, &survivor, &source, cause, &changes)?;
+    let merge = insert(tx, &survivor, &source, cause, &changes)?;
     point_to(tx, source.id, Some(survivor.id))?;
-    let merge = Merge::lock(tx, id)?;
     let moved = join(tx, &merge)?;
     mirror(tx, survivor.id)?;
-    let properties = json!({ "source_id": source.id, "merge_id": id, "changes": changes });
+    let properties = json!({ "source_id": source.id, "merge_id": merge.id, "changes": changes });
     record(tx, customer_change("customer.merged", survivor.id, properties))?;
     move_rows(tx, &merge, moved)?;
-    Ok(id)
+    Ok(merge.id)
 }
 
 /// Both customers, locked in the order of their ids, so that two merges cannot wait crosswise.
@@ -67,14 +66,9 @@ fn lock_both(
         }
         other => other,
     };
-    if survivor < source {
-        let survivor = Customer::lock(tx, survivor)?;
-        Ok((survivor, Customer::lock(tx, source).map_err(unknown)?))
-    } else {
-        let source = Customer::lock(tx, source);
-        let survivor = Customer::lock(tx, survivor)?;
-        Ok((survivor, source.map_err(unknown)?))
-    }
+    Customer::lock_any(tx, &[survivor, source])?;
+    let survivor = Customer::lock(tx, survivor)?;
+    Ok((survivor, Customer::lock(tx, source).map_err(unknown)?))
 }
 
 /// Sets fields of a customer that came from a customer.
@@ -85,18 +79,14 @@ fn change_fields(tx: &mut Tx, id: Uuid, values: Map<String, Value>) -> Result<()
     let attributes = values.get("attributes").cloned();
     let broken = |error: serde_json::Error| Error::internal(error.to_string());
     let patch: CustomerPatch = serde_json::from_value(Value::Object(values)).map_err(broken)?;
-    let target = || of(tx.workspace).filter(customers::id.eq(id));
-    diesel::update(target())
+    diesel::update(of(tx.workspace).filter(customers::id.eq(id)))
         .set((
             &patch,
+            attributes.map(|attributes| customers::attributes.eq(Jsonb(attributes))),
             customers::version.eq(customers::version + 1),
             customers::updated_at.eq(tx.now),
         ))
         .execute(tx.pg)?;
-    if let Some(attributes) = attributes {
-        let target = of(tx.workspace).filter(customers::id.eq(id));
-        diesel::update(target).set(customers::attributes.eq(Jsonb(attributes))).execute(tx.pg)?;
-    }
     Ok(())
 }
 
@@ -106,13 +96,11 @@ fn insert(
     source: &CustomerFields,
     cause: MergeCause,
     changes: &Changes,
-) -> Result<Uuid> {
+) -> Result<Merge> {
     use merges as m;
     let id = tx.new_id();
     let kept = keep(tx, survivor.id, source.id)?;
     let actor = journal::actor(tx);
-    let moved = serde_json::to_value(MovedRecords::default());
-    let moved = moved.map_err(|error| Error::internal(error.to_string()))?;
     diesel::insert_into(m::table)
         .values((
             m::workspace_id.eq(tx.workspace),
@@ -122,18 +110,18 @@ fn insert(
             m::status.eq(MergeStatus::Running),
             m::cause.eq(cause),
             m::fields.eq(Jsonb(changes.clone())),
-            m::moved.eq(Jsonb(moved)),
+            m::moved.eq(Jsonb(MovedRecords::default())),
             m::kept.eq(Jsonb(kept)),
             m::actor.eq(actor),
             m::version.eq(1_i64),
             m::created_at.eq(tx.now),
             m::updated_at.eq(tx.now),
         ))
-        .execute(tx.pg)
+        .returning(Merge::as_returning())
+        .get_result(tx.pg)
         .on_constraint("merges_source_taken", || Error::Retry("merged at the same time".into()))
         .on_constraint("merges_customer_exists", Error::not_found)
-        .on_constraint("merges_source_exists", Error::not_found)?;
-    Ok(id)
+        .on_constraint("merges_source_exists", Error::not_found)
 }
 
 /// What no row will remember, by table.
@@ -215,7 +203,7 @@ fn enqueue(tx: &mut Tx, merge: Uuid, purpose: &str, run_at: DateTime<Utc>) -> Re
     let job = NewJob {
         queue: "merges",
         kind: "customers.merge",
-        payload: jobs::payload(tx, json!({ "merge_id": merge })),
+        payload: json!({ "merge_id": merge }),
         run_at,
         unique_key: Some(format!("merge:{merge}:{purpose}")),
     };
@@ -385,11 +373,10 @@ fn sweep(tx: &mut Tx, merge: &Merge) -> Result<()> {
 
 /// The job that moves long timelines, a portion in each transaction. Run again after a crash, it goes
 /// on where it was.
-pub fn work(app: &App, job: &Job) -> Result<()> {
+pub fn work(app: &App, session: &Session, job: &Job) -> Result<()> {
     let merge = job.payload["merge_id"].as_str().and_then(|text| text.parse().ok());
     let merge = merge.ok_or_else(|| Error::internal("a merge job without its merge"))?;
-    let session = job.session()?;
     // Each portion is a transaction of its own, well below what a statement may take.
-    while !app.db.write(&session, &|tx| step(tx, merge).map(Outcome::Commit))? {}
+    while !app.db.write(session, &|tx| step(tx, merge).map(Outcome::Commit))? {}
     Ok(())
 }
