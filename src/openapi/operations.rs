@@ -208,13 +208,19 @@ fn accept_headers(kind: &Kind, operation: &mut Value) {
         if parameter["name"] == "id" && parameter["description"].is_null() {
             parameter["description"] = json!("Id of the resource.");
         }
-        // A list of words has no empty ones.
+        // A list that is given has items; a word among them is not empty and has no comma, also
+        // percent-encoded.
+        if let Some(schema) = parameter.get_mut("schema").filter(|schema| schema["type"] == "array")
+        {
+            schema["minItems"] = json!(1);
+        }
         if let Some(items) = parameter.pointer_mut("/schema/items")
             && items["type"] == "string"
             && items.get("enum").is_none()
             && items.get("format").is_none()
         {
             items["minLength"] = json!(1);
+            items["pattern"] = json!("^[^,]+$");
         }
     }
     parameters.extend(
