@@ -35,6 +35,8 @@ use crate::openapi::Routes;
         (name = "touchpoints", description = "Everything that happened between them."),
         (name = "consents", description = "What customers agreed to, and whether they can be reached."),
         (name = "suppressions", description = "Addresses that are not to be used, kept by hash."),
+        (name = "data_requests", description = "What people ask about their own data, and the answers."),
+        (name = "me", description = "What customers do with their own data, with a token of their own."),
         (name = "attribute_definitions", description = "The company's own fields."),
         (name = "tags", description = "Labels that the company has agreed on."),
         (name = "workspaces", description = "One company's data and settings."),
@@ -56,6 +58,8 @@ fn resources(api: &mut ServiceConfig) {
         .configure(crate::touchpoints::routes)
         .configure(crate::consents::routes)
         .configure(crate::suppressions::routes)
+        .configure(crate::privacy::routes)
+        .configure(crate::me::routes)
         .configure(crate::attributes::routes)
         .configure(crate::tags::routes)
         .configure(crate::workspaces::routes)
@@ -81,6 +85,7 @@ where
     app.into_utoipa_app()
         .configure(crate::platform::routes)
         .configure(crate::consents::public_routes)
+        .configure(crate::privacy::public_routes)
         .service(v1)
         .into_app()
         .service(docs)
@@ -123,6 +128,7 @@ impl Spec {
             .openapi(Head::openapi())
             .configure(crate::platform::routes)
             .configure(crate::consents::public_routes)
+            .configure(crate::privacy::public_routes)
             .service(scope("/v1").configure(resources))
             .split_for_parts();
         let mut raw = serde_json::to_value(api).expect("BUG: the document is JSON");

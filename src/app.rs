@@ -85,7 +85,8 @@ impl App {
             config.master_key.clone().ok_or_else(|| Error::internal("no ECRM_MASTER_KEY"))?;
         let metrics = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION")));
         let replica = config.database_read_url.as_deref();
-        let db = Db::new(&config, database_url, replica, metrics.clone());
+        let key = || MasterKey::from_env_text(&master);
+        let db = Db::new(&config, database_url, replica, metrics.clone(), key()?);
         let previous = config.jwt_secret_previous.as_deref();
         Ok(Self(Arc::new(Parts {
             tokens: Tokens::new(
@@ -94,7 +95,7 @@ impl App {
                 &config.public_url,
             )?,
             jwks: Jwks::new(),
-            master_key: MasterKey::from_env_text(&master)?,
+            master_key: key()?,
             cursor_key: hmac::Key::new(hmac::HMAC_SHA256, format!("cursor:{secret}").as_bytes()),
             credentials: Credentials::new(),
             limits: Limits::new(config.rate_limits),

@@ -20,9 +20,14 @@ pub fn sha256(data: &[u8]) -> [u8; 32] {
     hash
 }
 
+/// Bytes in hexadecimal, two lower-case digits each.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// Name of a secret key that may be stored and logged: the first 8 hex digits of its SHA-256.
 pub fn key_id(key: &[u8]) -> String {
-    sha256(key)[..4].iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&sha256(key)[..4])
 }
 
 /// Overwrites a secret that is no longer needed.

@@ -44,6 +44,9 @@ codes! {
     METHOD_NOT_ALLOWED 405 "method_not_allowed" "The resource does not know this method";
     REQUEST_TIMEOUT 408 "request_timeout" "The request did not arrive in time";
     CUSTOMER_MERGED 409 "customer_merged" "The customer was merged into another one";
+    CUSTOMER_ERASED 409 "customer_erased" "The customer was erased and cannot be brought back";
+    IDENTITY_ERASED 409 "identity_erased" "The owner of this identity was erased";
+    PROCESSING_RESTRICTED 409 "processing_restricted" "The customer's data may be kept and nothing else";
     CONFLICT 409 "conflict" "The request contradicts the present state";
     ALREADY_EXISTS 409 "already_exists" "Another resource already has this key";
     INVALID_TRANSITION 409 "invalid_transition" "The present state does not allow this move";

@@ -186,6 +186,47 @@ diesel::table! {
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
         deleted_at -> Nullable<Timestamptz>,
+        restricted_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    data_request_pieces (workspace_id, data_request_id, attempt_id, position) {
+        workspace_id -> Uuid,
+        data_request_id -> Uuid,
+        attempt_id -> Uuid,
+        position -> Int4,
+        sealed -> Bytea,
+    }
+}
+
+diesel::table! {
+    data_requests (workspace_id, id) {
+        workspace_id -> Uuid,
+        id -> Uuid,
+        customer_id -> Uuid,
+        kind -> Text,
+        status -> Text,
+        note -> Nullable<Text>,
+        purposes -> Array<Text>,
+        actor -> Jsonb,
+        received_at -> Timestamptz,
+        due_at -> Timestamptz,
+        extension_reason -> Nullable<Text>,
+        rejection_reason -> Nullable<Text>,
+        verified_at -> Nullable<Timestamptz>,
+        completed_at -> Nullable<Timestamptz>,
+        lifted_at -> Nullable<Timestamptz>,
+        archive_bytes -> Nullable<Int8>,
+        archive_sha256 -> Nullable<Bytea>,
+        archive_expires_at -> Nullable<Timestamptz>,
+        link_hash -> Nullable<Bytea>,
+        link_expires_at -> Nullable<Timestamptz>,
+        certificate -> Nullable<Jsonb>,
+        work -> Nullable<Jsonb>,
+        version -> Int8,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
     }
 }
 
@@ -503,6 +544,8 @@ diesel::allow_tables_to_appear_in_same_query!(
     customer_activity,
     customer_stats,
     customers,
+    data_request_pieces,
+    data_requests,
     external_ids,
     idempotency_keys,
     identities,

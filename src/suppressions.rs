@@ -6,6 +6,7 @@
 mod addresses;
 
 use std::collections::HashMap;
+use std::str::FromStr;
 
 use actix_web::http::StatusCode;
 use actix_web::{delete, get, post};
@@ -24,7 +25,8 @@ pub use addresses::{AddressHasher, address_kind};
 
 use crate::auth::{Caller, Scope};
 use crate::channels::ChannelType;
-use crate::customers::identities;
+use crate::crypto::hex;
+use crate::customers::identities::{self, MarkKey};
 use crate::db::keyset::{SortKey, SortKind};
 use crate::db::{Conn, Tx, WorkspaceId};
 use crate::error::{Error, Result};
@@ -110,7 +112,7 @@ pub struct Suppression {
 impl From<Row> for Suppression {
     fn from(row: Row) -> Self {
         let Row { id, channel_type, address_hash, reason, until, created_at } = row;
-        let address_hash = address_hash.iter().map(|byte| format!("{byte:02x}")).collect();
+        let address_hash = hex(&address_hash);
         Self { id, channel_type, address_hash, reason, until, created_at }
     }
 }
@@ -193,10 +195,9 @@ async fn list_suppressions(
 async fn create_suppression(caller: Caller, new: Json<NewSuppression>) -> Result<Reply> {
     let norm = normal(new.channel_type.into(), &new.address)?;
     let grant = caller.must(Scope::SuppressionsWrite)?;
-    let app = grant.app().clone();
     grant
         .write(move |tx| {
-            let hasher = AddressHasher::load(tx, &app.master_key)?;
+            let hasher = AddressHasher::load(tx)?;
             let made = new.insert(tx, &hasher, &norm)?;
             let location = format!("/v1/suppressions/{}", made.id);
             Ok(Reply::json(StatusCode::CREATED, &made)?.with("Location", location))
@@ -292,6 +293,39 @@ impl NewSuppression {
         record(tx, change("suppression.created", &made, holder))?;
         Ok(made)
     }
+}
+
+/// Suppresses the addresses of somebody who was erased, wherever they could be used; returns how many.
+pub fn suppress_erased(tx: &mut Tx, marks: &[MarkKey]) -> Result<i64> {
+    let mut suppressed = 0;
+    for (channel_type, hash) in places(tx, marks)? {
+        let made = suppress(tx, channel_type, &hash, SuppressionReason::Erased, None)?;
+        suppressed += i64::from(made.is_some());
+    }
+    Ok(suppressed)
+}
+
+/// Frees the addresses of somebody who was erased and comes back.
+pub fn readmit(tx: &mut Tx, marks: &[MarkKey]) -> Result<()> {
+    let hashes: Vec<Vec<u8>> = places(tx, marks)?.into_iter().map(|(_, hash)| hash).collect();
+    let freed = of(tx.workspace)
+        .filter(suppressions::address_hash.eq_any(hashes))
+        .filter(suppressions::reason.eq(SuppressionReason::Erased));
+    diesel::delete(freed).execute(tx.pg)?;
+    Ok(())
+}
+
+/// Where each of these marks could be used as an address, and its hash there.
+fn places(tx: &mut Tx, marks: &[MarkKey]) -> Result<Vec<(SuppressibleChannelType, Vec<u8>)>> {
+    let hasher = AddressHasher::load(tx)?;
+    let mut places = Vec::new();
+    for word in SuppressibleChannelType::ALL {
+        let Ok(channel_type) = SuppressibleChannelType::from_str(word) else { continue };
+        let channel = ChannelType::from(channel_type);
+        let used = marks.iter().filter(|(kind, _)| address_kind(channel) == Some(*kind));
+        places.extend(used.map(|(_, norm)| (channel_type, hasher.hash(channel, norm))));
+    }
+    Ok(places)
 }
 
 /// Puts a hash on the list; `None` where it is there for the same reason.

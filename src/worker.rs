@@ -14,6 +14,7 @@ use crate::customers;
 use crate::db::{Outcome, Session, WorkspaceId};
 use crate::error::{Error, Result};
 use crate::jobs::{self, Job, NewJob};
+use crate::privacy;
 use crate::schema::{idempotency_keys, refresh_tokens, touchpoint_keys};
 use crate::workspaces;
 
@@ -31,6 +32,9 @@ type Work = fn(&App, &Job) -> Result<()>;
 const KINDS: &[(&str, Work)] = &[
     ("customers.merge", merge_customers),
     ("customers.scan", scan_customers),
+    ("privacy.archive", make_archive),
+    ("privacy.erase", erase),
+    ("privacy.sweep", sweep),
     ("maintenance.partitions", make_partitions),
     ("maintenance.prune", prune),
     ("maintenance.consents", expire_consents),
@@ -134,6 +138,7 @@ fn prune(app: &App, _: &Job) -> Result<()> {
         diesel::delete(keys).execute(pg)?;
         diesel::delete(refresh_tokens::table.filter(refresh_tokens::expires_at.lt(now)))
             .execute(pg)?;
+        privacy::prune(pg, now)?;
         jobs::prune(pg, now - JOBS_KEPT_FOR)
     })
 }
@@ -151,6 +156,21 @@ fn merge_customers(app: &App, job: &Job) -> Result<()> {
 /// Looks for customers who may be the same person.
 fn scan_customers(app: &App, job: &Job) -> Result<()> {
     customers::candidates::scan(app, &session(app, job.workspace_id)?)
+}
+
+/// Puts everything about a customer into one file.
+fn make_archive(app: &App, job: &Job) -> Result<()> {
+    privacy::make_archive(app, &session(app, job.workspace_id)?, job)
+}
+
+/// Forgets a customer.
+fn erase(app: &App, job: &Job) -> Result<()> {
+    privacy::erase(app, &session(app, job.workspace_id)?, job)
+}
+
+/// Forgets what came in while a customer was forgotten.
+fn sweep(app: &App, job: &Job) -> Result<()> {
+    privacy::sweep(app, &session(app, job.workspace_id)?, job)
 }
 
 /// Tells ledger and timeline of consents whose time is over.

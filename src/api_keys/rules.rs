@@ -65,7 +65,7 @@ mod tests {
         assert_eq!(scopes(KeyKind::Write, &["touchpoints:ingest"]), ingest);
         assert_eq!(scopes(KeyKind::Write, &["touchpoints:ingest", "customers:read"]), None);
         assert_eq!(scopes(KeyKind::Write, &["*"]), None);
-        assert_eq!(scopes(KeyKind::Portal, &[]).as_deref(), Some(""));
+        assert_eq!(scopes(KeyKind::Portal, &[]).as_deref(), Some("customer_tokens:write"));
         assert_eq!(scopes(KeyKind::Portal, &["customers:read"]), None);
     }
 

@@ -16,7 +16,7 @@ use super::{Identity, Role, Scopes, jwks};
 use crate::app::App;
 use crate::db::{Actor, ActorKind, WorkspaceId};
 use crate::error::{Error, Result};
-use crate::schema::{api_keys, trusted_issuers, users, workspaces};
+use crate::schema::{api_keys, customers, trusted_issuers, users, workspaces};
 
 /// How long a verified credential is believed without asking the database again. A revoked key or
 /// a disabled user is refused at once by the process that did it, by others after this time.
@@ -84,7 +84,7 @@ fn verify(app: &App, token: &str) -> Result<Identity> {
         return match claims.typ {
             Subject::User => verify_user(app, &claims),
             Subject::Key => verify_key_token(app, &claims),
-            Subject::Customer => Err(Error::unauthorized()),
+            Subject::Customer => verify_customer(app, &claims),
         };
     }
     verify_outside(app, token)
@@ -176,6 +176,33 @@ fn touch(pg: &mut PgConnection, workspace: WorkspaceId, key: &KeyRow) -> Result<
             .execute(pg)?;
     }
     Ok(())
+}
+
+/// A customer's token is good while there is the customer.
+fn verify_customer(app: &App, claims: &Claims) -> Result<Identity> {
+    let (home, customer) = (WorkspaceId::trusted(claims.wid), claims.sub);
+    let place = app.db.system(|pg| {
+        let row = workspaces::table.filter(workspaces::id.eq(home)).select(Place::as_select());
+        let place: Place = row.first(pg).optional()?.ok_or_else(Error::unauthorized)?;
+        let there = customers::table
+            .filter(customers::workspace_id.eq(place.data(claims.livemode)))
+            .filter(customers::id.eq(customer))
+            .filter(customers::deleted_at.is_null());
+        let is_there: bool = diesel::select(diesel::dsl::exists(there)).get_result(pg)?;
+        if is_there { Ok(place) } else { Err(Error::unauthorized()) }
+    })?;
+    Ok(Identity {
+        credential_id: customer,
+        kind: CredentialKind::Customer,
+        home: place.id,
+        workspace: place.data(claims.livemode),
+        livemode: claims.livemode,
+        scopes: Scopes::NONE,
+        role: None,
+        actor: Actor { kind: ActorKind::Customer, id: Some(customer) },
+        expires_at: ends(claims.exp),
+        origins: place.origins(),
+    })
 }
 
 /// A token got with a key's client credentials is worth what its key is worth now.

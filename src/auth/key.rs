@@ -27,7 +27,7 @@ crate::text_enum! {
         Secret = "secret",
         /// A web page or app: may only report touchpoints, so it may be public.
         Write = "write",
-        /// A customer portal: no staff operation at all.
+        /// The server of a customer portal: it lets customers in, and reads nothing itself.
         Portal = "portal",
     }
 }

@@ -4,6 +4,8 @@ pub mod authenticate;
 mod base62;
 pub mod jwks;
 pub mod key;
+pub mod link;
+mod me;
 mod opaque;
 pub mod operator;
 pub mod password;
@@ -27,7 +29,7 @@ use uuid::Uuid;
 use crate::app::App;
 use crate::db::group::Group;
 use crate::db::{Actor, Conn, Outcome, Server, Session, Tx, WorkspaceId};
-use crate::error::{Error, Result};
+use crate::error::{Code, Error, Result};
 use crate::http::client_ip::client_ip;
 use crate::http::cors::AllowedOrigins;
 use crate::http::idempotency::Idempotency;
@@ -37,6 +39,7 @@ use crate::http::reply::{IntoReply, Reply};
 use crate::http::request_id;
 
 pub use authenticate::CredentialKind;
+pub use me::Me;
 pub use scope::{Role, Scope, Scopes};
 
 /// What a verified credential says, shared by all its requests for a few seconds.
@@ -56,7 +59,8 @@ pub struct Identity {
     pub origins: Arc<[String]>,
 }
 
-/// A request with a valid credential; it may do nothing until [`Caller::must`] says so.
+/// A request with a valid credential of somebody who works here, or of a program; it may do nothing
+/// until [`Caller::must`] says so.
 pub struct Caller {
     pub identity: Arc<Identity>,
     req: HttpRequest,
@@ -77,8 +81,14 @@ impl FromRequest for Caller {
 
     fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
         let identity = req.extensions().get::<Arc<Identity>>().cloned();
-        let caller = identity.map(|identity| Self { identity, req: req.clone() });
-        ready(caller.ok_or_else(Error::unauthorized))
+        let identity = identity.ok_or_else(Error::unauthorized);
+        ready(identity.and_then(|identity| match identity.kind {
+            CredentialKind::Customer => Err(Error::new(
+                Code::FORBIDDEN,
+                "a customer's token reaches `/v1/me` and nothing else",
+            )),
+            _ => Ok(Self { identity, req: req.clone() }),
+        }))
     }
 }
 

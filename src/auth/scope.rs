@@ -32,6 +32,8 @@ macro_rules! scopes {
 scopes! {
     CustomersRead "customers:read" "Read customers, leads and their identities";
     CustomersWrite "customers:write" "Create, change, merge and delete customers";
+    CustomersErase "customers:erase" "Forget customers for good";
+    CustomerTokensWrite "customer_tokens:write" "Let customers see and change their own data";
     OrganizationsRead "organizations:read" "Read organizations";
     OrganizationsWrite "organizations:write" "Create, change and delete organizations";
     ChannelsRead "channels:read" "Read channels, never their secrets";
@@ -42,6 +44,8 @@ scopes! {
     ConsentsWrite "consents:write" "Record consents and make preference links";
     SuppressionsRead "suppressions:read" "Read which addresses are not to be used";
     SuppressionsWrite "suppressions:write" "Suppress addresses and free them again";
+    DataRequestsRead "data_requests:read" "Read what customers asked about their own data";
+    DataRequestsWrite "data_requests:write" "Record and answer what customers ask about their data";
     AttributeDefinitionsRead "attribute_definitions:read" "Read which attributes there are";
     AttributeDefinitionsWrite "attribute_definitions:write" "Define attributes";
     TagsRead "tags:read" "Read which tags there are";
@@ -220,7 +224,7 @@ impl Role {
     }
 }
 
-const AGENT: [Scope; 16] = [
+const AGENT: [Scope; 18] = [
     Scope::CustomersRead,
     Scope::CustomersWrite,
     Scope::OrganizationsRead,
@@ -232,6 +236,8 @@ const AGENT: [Scope; 16] = [
     Scope::ConsentsWrite,
     Scope::SuppressionsRead,
     Scope::SuppressionsWrite,
+    Scope::DataRequestsRead,
+    Scope::DataRequestsWrite,
     Scope::AttributeDefinitionsRead,
     Scope::TagsRead,
     Scope::TagsWrite,
@@ -249,7 +255,7 @@ impl KeyKind {
         match self {
             Self::Secret => Scopes::ALL,
             Self::Write => Scopes::of([Scope::TouchpointsIngest]),
-            Self::Portal => Scopes::NONE,
+            Self::Portal => Scopes::of([Scope::CustomerTokensWrite]),
         }
     }
 }
@@ -331,9 +337,9 @@ mod tests {
     }
 
     #[test]
-    fn a_public_key_may_only_report_touchpoints() {
+    fn a_key_that_is_no_servers_has_one_scope() {
         assert_eq!(KeyKind::Write.allowed_scopes().to_string(), "touchpoints:ingest");
         assert_eq!(KeyKind::Secret.allowed_scopes(), Scopes::ALL);
-        assert!(KeyKind::Portal.allowed_scopes().is_empty());
+        assert_eq!(KeyKind::Portal.allowed_scopes().to_string(), "customer_tokens:write");
     }
 }

@@ -12,6 +12,7 @@ use super::boot::{self, Database};
 use super::{Result, print};
 use crate::channels::open_secrets;
 use crate::config::Config;
+use crate::db::data_keys::DataKeys;
 use crate::db::{Conn, WorkspaceId, migrate};
 use crate::error::{Error, Result as Answer};
 use crate::seal::MasterKey;
@@ -90,7 +91,7 @@ pub(super) fn verify(mut config: Config) -> Result<()> {
         .build_transaction()
         .repeatable_read()
         .read_only()
-        .run(|pg| checks(pg, &app.master_key))
+        .run(|pg| checks(pg, app.db.data_keys(), &app.master_key))
         .map_err(|error: Error| error.to_string())?;
     match faulty {
         0 => Ok(()),
@@ -107,7 +108,7 @@ fn connect(url: &str) -> Result<PgConnection> {
 }
 
 /// How many checks found faults. Each is printed when it is done: the next may take long.
-fn checks(pg: &mut PgConnection, master: &MasterKey) -> Answer<usize> {
+fn checks(pg: &mut PgConnection, keys: &DataKeys, master: &MasterKey) -> Answer<usize> {
     let today = Utc::now().date_naive();
     let mut faulty = 0;
     let mut report = |name, unit, found: Answer<Finding>| {
@@ -123,8 +124,8 @@ fn checks(pg: &mut PgConnection, master: &MasterKey) -> Answer<usize> {
     for (name, unit, question) in QUESTIONS {
         report(name, unit, alone(pg, |pg| ask(pg, question, today)))?;
     }
-    report("data_keys", "workspaces", alone(pg, |pg| data_keys(pg, master)))?;
-    report("secrets", "channels", alone(pg, |pg| secrets(pg, master)))?;
+    report("data_keys", "workspaces", alone(pg, |pg| data_keys(pg, keys, master)))?;
+    report("secrets", "channels", alone(pg, |pg| secrets(pg, keys, master)))?;
     Ok(faulty)
 }
 
@@ -153,12 +154,14 @@ fn migrations(pg: &mut PgConnection) -> Answer<Finding> {
     Ok(finding)
 }
 
-fn data_keys(pg: &mut PgConnection, master: &MasterKey) -> Answer<Finding> {
-    each(pg, include_str!("verify/workspaces.sql"), |conn, _| data_key(conn, master).map(drop))
+fn data_keys(pg: &mut PgConnection, keys: &DataKeys, master: &MasterKey) -> Answer<Finding> {
+    each(pg, keys, include_str!("verify/workspaces.sql"), |conn, _| {
+        data_key(conn, master).map(drop)
+    })
 }
 
-fn secrets(pg: &mut PgConnection, master: &MasterKey) -> Answer<Finding> {
-    each(pg, include_str!("verify/secrets.sql"), |conn, channel| {
+fn secrets(pg: &mut PgConnection, keys: &DataKeys, master: &MasterKey) -> Answer<Finding> {
+    each(pg, keys, include_str!("verify/secrets.sql"), |conn, channel| {
         open_secrets(conn, master, channel).map(drop)
     })
 }
@@ -166,13 +169,15 @@ fn secrets(pg: &mut PgConnection, master: &MasterKey) -> Answer<Finding> {
 /// Opens what each row of the question has sealed.
 fn each(
     pg: &mut PgConnection,
+    data_keys: &DataKeys,
     question: &str,
     open: impl Fn(&mut Conn, Uuid) -> Answer<()>,
 ) -> Answer<Finding> {
     let rows: Vec<Sealed> = sql_query(question).load(pg)?;
     let now = Utc::now();
     let results = rows.into_iter().map(|Sealed { workspace_id: workspace, id }| {
-        let mut conn = Conn { pg: &mut *pg, workspace, home: workspace, livemode: true, now };
+        let mut conn =
+            Conn { pg: &mut *pg, workspace, home: workspace, livemode: true, now, data_keys };
         (id, open(&mut conn, id))
     });
     Ok(Finding::of(results.collect()))

@@ -25,7 +25,6 @@ use crate::http::cors::allow_listed_origin;
 use crate::http::rate_limit::Bucket;
 use crate::http::reply::IntoReply;
 use crate::http::{Json, Path, Reply, request_id};
-use crate::seal::MasterKey;
 use crate::workspaces;
 
 /// Bytes of the signature: 128 bits, as NIST SP 800-107 allows.
@@ -73,8 +72,8 @@ pub struct Unproved {
 }
 
 impl LinkKey {
-    pub fn load(conn: &mut Conn, master: &MasterKey) -> Result<Self> {
-        Ok(Self(workspaces::data_key(conn, master)?.signing_key("consent_links")))
+    pub fn load(conn: &mut Conn) -> Result<Self> {
+        Ok(Self(conn.data_key()?.signing_key("consent_links")))
     }
 
     /// The text of a link.
@@ -137,7 +136,7 @@ impl Visit {
         blocking(move || {
             let (link, session) = self.open()?;
             self.app.db.read(Server::Primary, &session, &|conn| {
-                let key = LinkKey::load(conn, &self.app.master_key)?;
+                let key = LinkKey::load(conn)?;
                 work(conn, key.prove(&link, conn.now)?)?.into_reply()
             })
         })
@@ -152,7 +151,7 @@ impl Visit {
         blocking(move || {
             let (link, session) = self.open()?;
             self.app.db.write(&session, &|tx| {
-                let key = LinkKey::load(tx, &self.app.master_key)?;
+                let key = LinkKey::load(tx)?;
                 work(tx, key.prove(&link, tx.now)?)?.into_reply().map(Outcome::Commit)
             })
         })
@@ -227,7 +226,7 @@ pub async fn create_preference_link(
     grant
         .write(move |tx| {
             let customer = Customer::current_id(tx, *id)?;
-            let link = new.sign(tx, &app, customer)?;
+            let link = new.sign(tx, &app.config.public_url, customer)?;
             let location = format!("/preferences/{}", link.token);
             Ok(Reply::json(StatusCode::CREATED, &link)?.with("Location", location))
         })
@@ -235,14 +234,14 @@ pub async fn create_preference_link(
 }
 
 impl NewPreferenceLink {
-    fn sign(&self, tx: &mut Tx, app: &App, customer: Uuid) -> Result<PreferenceLink> {
-        let key = LinkKey::load(tx, &app.master_key)?;
+    fn sign(&self, tx: &mut Tx, public_url: &str, customer: Uuid) -> Result<PreferenceLink> {
+        let key = LinkKey::load(tx)?;
         let purpose = self.purpose.unwrap_or(ConsentPurpose::Marketing);
         let out_of = super::key(self.channel_type, purpose, self.topic.as_deref());
         let days = self.expires_in_days.unwrap_or(USUAL_DAYS);
         let expires_at = tx.now + TimeDelta::days(days.into());
         let token = key.sign(tx, expires_at, Destination::Preferences { customer, out_of });
-        Ok(PreferenceLink::of(&app.config.public_url, token, expires_at))
+        Ok(PreferenceLink::of(public_url, token, expires_at))
     }
 }
 

@@ -9,7 +9,8 @@ mod expiry;
 mod import;
 pub mod ledger;
 pub mod links;
-mod preferences;
+mod objection;
+pub mod preferences;
 mod sending;
 mod standing;
 pub mod types;
@@ -26,6 +27,7 @@ use validator::Validate;
 
 pub use decisions::NewConsent;
 pub use expiry::{due, expire};
+pub use objection::object;
 pub use sending::{Question, SendReason, Verdict, can_send, can_send_many};
 pub use standing::ConsentKey;
 pub use types::{Consent, ConsentEvent, ConsentMethod, ConsentPurpose, ConsentState, LawfulBasis};
@@ -40,7 +42,6 @@ use crate::http::page::Slice;
 use crate::http::reply::Plain;
 use crate::http::{Json, List, Page, Path, Query, Reply};
 use crate::schema::{consent_events, consents};
-use crate::seal::MasterKey;
 use decisions::CONFIRMABLE_FOR;
 use ledger::{Ledger, Speaker};
 use links::{Destination, LinkKey};
@@ -126,8 +127,7 @@ async fn set_customer_consents(
     new: Json<NewConsents>,
 ) -> Result<Reply> {
     let grant = caller.must(Scope::ConsentsWrite)?;
-    let app = grant.app().clone();
-    grant.write(move |tx| new.record(tx, &app.master_key, *id).map(Plain)).await
+    grant.write(move |tx| new.record(tx, *id).map(Plain)).await
 }
 
 const SORT: &[SortKey] = &[
@@ -180,8 +180,8 @@ fn history(conn: &mut Conn, customer: Uuid, slice: &Slice) -> Result<List<Consen
 }
 
 impl NewConsents {
-    fn record(&self, tx: &mut Tx, master: &MasterKey, customer: Uuid) -> Result<ConsentReceipt> {
-        Customer::lock(tx, customer)?;
+    fn record(&self, tx: &mut Tx, customer: Uuid) -> Result<ConsentReceipt> {
+        Customer::lock_even_restricted(tx, customer)?;
         let times: Vec<DateTime<Utc>> = self.items.iter().filter_map(NewConsent::time).collect();
         let mut ledger = Ledger::open(tx, &[customer], &times)?;
         let mut named = Vec::with_capacity(self.items.len());
@@ -192,23 +192,18 @@ impl NewConsents {
             named.push(id);
         }
         ledger.close(tx)?;
-        receipt(tx, master, ledger.consents_of(customer), &named)
+        receipt(tx, ledger.consents_of(customer), &named)
     }
 }
 
-fn receipt(
-    tx: &mut Tx,
-    master: &MasterKey,
-    all: &[Consent],
-    named: &[Uuid],
-) -> Result<ConsentReceipt> {
+fn receipt(tx: &mut Tx, all: &[Consent], named: &[Uuid]) -> Result<ConsentReceipt> {
     let pending: Vec<&Consent> = all
         .iter()
         .filter(|consent| named.contains(&consent.id) && consent.state == ConsentState::Pending)
         .collect();
     let mut confirmations = Vec::with_capacity(pending.len());
     if !pending.is_empty() {
-        let key = LinkKey::load(tx, master)?;
+        let key = LinkKey::load(tx)?;
         confirmations = pending.into_iter().map(|one| key.confirmation(tx, one)).collect();
     }
     let consents = all.iter().map(|consent| consent.clone().shown(tx.now)).collect();

@@ -6,6 +6,7 @@ use actix_web::{HttpRequest, get, post, put};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+use uuid::Uuid;
 use validator::Validate;
 
 use super::decisions::Decision;
@@ -122,11 +123,16 @@ pub async fn set_preferences(
     choices: Json<PreferenceChoices>,
 ) -> Result<Reply> {
     let (visit, evidence) = (Visit::of(&req, &token)?, evidence(&req));
-    visit.write(move |tx, to| choices.record(tx, to, &evidence).map(Plain)).await
+    visit
+        .write(move |tx, to| {
+            let Destination::Preferences { customer, .. } = to else { return not_a_link() };
+            choices.record(tx, *customer, &evidence).map(Plain)
+        })
+        .await
 }
 
 impl PreferenceCenter {
-    fn of(all: &[Consent], now: DateTime<Utc>) -> Self {
+    pub fn of(all: &[Consent], now: DateTime<Utc>) -> Self {
         let holds = |consent: &&Consent| {
             Consent::holding(all, &consent.key()).is_some_and(|holding| holding.id == consent.id)
         };
@@ -149,15 +155,15 @@ impl Preference {
 }
 
 impl PreferenceChoices {
-    fn record(
+    /// Enters what the person behind the id `origin` chose.
+    pub fn record(
         &self,
         tx: &mut Tx,
-        to: &Destination,
+        origin: Uuid,
         evidence: &ConsentEvidence,
     ) -> Result<PreferenceCenter> {
-        let Destination::Preferences { customer: origin, .. } = to else { return not_a_link() };
-        let customer = Customer::lock_for_person(tx, *origin)?;
-        let who = Speaker { customer, origin: *origin };
+        let customer = Customer::lock_for_person(tx, origin)?;
+        let who = Speaker { customer, origin };
         let mut ledger = Ledger::open(tx, &[customer], &[])?;
         for (position, choice) in self.items.iter().enumerate() {
             let entered = ledger.enter(tx, who, &choice.decision(evidence));

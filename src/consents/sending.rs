@@ -36,6 +36,8 @@ crate::text_enum! {
         LegitimateInterests = "legitimate_interests",
         /// No: the customer is blocked, merged into another one or erased.
         CustomerNotActive = "customer_not_active",
+        /// No: the customer's data may be kept and nothing else.
+        ProcessingRestricted = "processing_restricted",
         /// No: there is no address of this kind.
         NoAddress = "no_address",
         /// No: the address is suppressed.
@@ -63,6 +65,7 @@ impl SendReason {
             | Self::LegalObligation
             | Self::LegitimateInterests => true,
             Self::CustomerNotActive
+            | Self::ProcessingRestricted
             | Self::NoAddress
             | Self::Suppressed
             | Self::NoConsent
@@ -170,6 +173,9 @@ impl Known {
         };
         if !is_active(contact.status) {
             return Verdict::because(SendReason::CustomerNotActive);
+        }
+        if contact.is_restricted {
+            return Verdict::because(SendReason::ProcessingRestricted);
         }
         if !is_addressable(contact, channel_type) {
             return Verdict::because(SendReason::NoAddress);
@@ -298,11 +304,10 @@ pub async fn get_customer_reachability(
     question: Query<ReachabilityQuestion>,
 ) -> Result<Reply> {
     let grant = caller.must(Scope::ConsentsRead)?;
-    let app = grant.app().clone();
     grant
         .read(move |conn| {
             let customer = Customer::current_id(conn, *id)?;
-            let hasher = AddressHasher::load(conn, &app.master_key)?;
+            let hasher = AddressHasher::load(conn)?;
             question.answer(conn, &hasher, customer).map(Plain)
         })
         .await

@@ -16,6 +16,7 @@ use crate::app::App;
 use crate::customers::Customer;
 use crate::db::Tx;
 use crate::error::{Error, Result};
+use crate::http::reply::page;
 use crate::http::{Path, Reply, body};
 
 /// Bytes that the form has at most.
@@ -43,12 +44,15 @@ pub async fn get_unsubscribe_page(req: HttpRequest, token: Path<String>) -> Resu
             let Destination::Preferences { customer, out_of } = to else { return not_a_link() };
             Customer::find_for_person(conn, *customer)?;
             let (action, what) = (format!("/u/{}", *token), what(out_of));
-            Ok(page(&format!(
-                "<p>Do you want to unsubscribe from {what}?</p>\
+            Ok(page(
+                "Unsubscribe",
+                &format!(
+                    "<p>Do you want to unsubscribe from {what}?</p>\
                  <form method=\"post\" action=\"{action}\">\
                  <input type=\"hidden\" name=\"List-Unsubscribe\" value=\"One-Click\">\
                  <button type=\"submit\">Unsubscribe</button></form>"
-            )))
+                ),
+            ))
         })
         .await
 }
@@ -72,7 +76,7 @@ pub async fn unsubscribe_customer(
             let Destination::Preferences { customer, out_of } = to else { return not_a_link() };
             let origin = *customer;
             withdraw(tx, origin, out_of, &shown)?;
-            Ok(page(&format!("<p>You are unsubscribed from {}.</p>", what(out_of))))
+            Ok(page("Unsubscribe", &format!("<p>You are unsubscribed from {}.</p>", what(out_of))))
         })
         .await
 }
@@ -133,22 +137,6 @@ fn escape(text: &str) -> String {
         }
     }
     escaped
-}
-
-/// A page that loads nothing, runs nothing and tells nobody its address.
-fn page(content: &str) -> Reply {
-    let text = format!(
-        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
-         <meta name=\"viewport\" content=\"width=device-width\">\
-         <meta name=\"robots\" content=\"noindex\"><title>Unsubscribe</title></head>\
-         <body>{content}</body></html>\n"
-    );
-    let policy = "default-src 'none'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
-    let mut reply = Reply::empty(200);
-    (reply.content_type, reply.body) = ("text/html; charset=utf-8", text.into_bytes());
-    reply
-        .with("Content-Security-Policy", policy.into())
-        .with("Referrer-Policy", "no-referrer".into())
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use uuid::Uuid;
 
@@ -9,7 +10,7 @@ use super::identities::{self, IdentityType};
 use super::of;
 use super::types::{Address, Customer, CustomerStatus};
 use crate::db::json::Jsonb;
-use crate::db::{Conn, Tx};
+use crate::db::{Conn, Tx, WorkspaceId};
 use crate::error::{Error, Result};
 use crate::schema::customers;
 
@@ -20,12 +21,21 @@ const MERGES: usize = 16;
 #[derive(Debug, Clone)]
 pub struct Contact {
     pub status: CustomerStatus,
+    /// Whether the data may be kept and nothing else.
+    pub is_restricted: bool,
     /// The main address of each kind, in the form in which it is compared.
     pub addresses: HashMap<IdentityType, String>,
     pub has_postal_address: bool,
 }
 
-type Row = (Uuid, CustomerStatus, Option<String>, Option<String>, Jsonb<Vec<Address>>);
+type Row = (
+    Uuid,
+    CustomerStatus,
+    Option<DateTime<Utc>>,
+    Option<String>,
+    Option<String>,
+    Jsonb<Vec<Address>>,
+);
 
 impl Customer {
     /// The contacts of those customers that are there and not deleted, with two statements.
@@ -33,7 +43,7 @@ impl Customer {
         use customers as c;
         let rows: Vec<Row> = of(conn.workspace)
             .filter(c::id.eq_any(ids))
-            .select((c::id, c::status, c::email, c::phone, c::addresses))
+            .select((c::id, c::status, c::restricted_at, c::email, c::phone, c::addresses))
             .load(conn.pg)?;
         let mut found: HashMap<Uuid, Contact> = rows.into_iter().map(contact).collect();
         for (customer, kind, norm) in identities::handles(conn, ids)? {
@@ -67,22 +77,29 @@ impl Customer {
         Ok(())
     }
 
-    /// Locks the customer that a person's own link means: the one that it was merged into, if it
-    /// was, and also one that is deleted, for a restore brings it back. 404 where there was none.
+    /// Locks the customer that a person's own link or request means: the one that it was merged into,
+    /// if it was, and also one that is deleted, for a restore brings it back. 404 where there was
+    /// none, or nothing is left of it.
     pub fn lock_for_person(tx: &mut Tx, id: Uuid) -> Result<Uuid> {
-        let merged_into = customers::table
-            .filter(customers::workspace_id.eq(tx.workspace))
-            .select(customers::merged_into_id);
+        let merged_into = of_person(tx.workspace);
         follow(id, |id| Ok(merged_into.filter(customers::id.eq(id)).for_update().first(tx.pg)?))
     }
 
     /// The same for looking only.
     pub fn find_for_person(conn: &mut Conn, id: Uuid) -> Result<Uuid> {
-        let merged_into = customers::table
-            .filter(customers::workspace_id.eq(conn.workspace))
-            .select(customers::merged_into_id);
+        let merged_into = of_person(conn.workspace);
         follow(id, |id| Ok(merged_into.filter(customers::id.eq(id)).first(conn.pg)?))
     }
+}
+
+/// Whom a customer was merged into, of those who were not erased.
+#[diesel::dsl::auto_type(no_type_alias)]
+fn of_person(workspace: WorkspaceId) -> _ {
+    let erased: CustomerStatus = CustomerStatus::Erased;
+    customers::table
+        .filter(customers::workspace_id.eq(workspace))
+        .filter(customers::status.ne(erased))
+        .select(customers::merged_into_id)
 }
 
 /// Goes from a customer to the one that it was merged into, until one is its own.
@@ -97,9 +114,10 @@ fn follow(id: Uuid, mut next: impl FnMut(Uuid) -> Result<Option<Uuid>>) -> Resul
     Err(Error::internal(format!("customer {id} was merged in a circle")))
 }
 
-fn contact((id, status, email, phone, addresses): Row) -> (Uuid, Contact) {
+fn contact((id, status, restricted_at, email, phone, addresses): Row) -> (Uuid, Contact) {
     let marks = [(IdentityType::Email, email), (IdentityType::Phone, phone)];
     let marks = marks.into_iter().filter_map(|(kind, norm)| Some((kind, norm?)));
     let has_postal_address = !addresses.is_empty();
-    (id, Contact { status, addresses: marks.collect(), has_postal_address })
+    let (is_restricted, addresses) = (restricted_at.is_some(), marks.collect());
+    (id, Contact { status, is_restricted, addresses, has_postal_address })
 }

@@ -8,6 +8,7 @@ use uuid::Uuid;
 use validator::Validate;
 
 use super::customer_change;
+use super::erased;
 use super::identities::{self, Mark, MarkKey};
 use super::requests::NewCustomer;
 use super::types::{CustomerFields, CustomerStatus, LifecycleStage};
@@ -76,7 +77,7 @@ fn known_owners(tx: &mut Tx, new: &[NewCustomer]) -> Result<Vec<Uuid>> {
 }
 
 /// Refuses those whose marks or unique values somebody has, or an earlier one of the same batch
-/// that was not refused itself.
+/// that was not refused itself, and those who were erased.
 fn refuse_taken(
     tx: &mut Tx,
     checked: &mut [Result<Ready>],
@@ -84,11 +85,15 @@ fn refuse_taken(
 ) -> Result<()> {
     let keys: Vec<MarkKey> =
         checked.iter().flatten().flat_map(|ready| ready.marks.iter().map(Mark::key)).collect();
-    let held = identities::holders(tx, &keys)?;
+    let found = erased::look_up(tx, &keys)?;
     let mut held: HashMap<MarkKey, Uuid> =
-        held.into_iter().map(|(key, held)| (key, held.customer_id)).collect();
+        found.held.iter().map(|(key, held)| (key.clone(), held.customer_id)).collect();
     for slot in checked {
         let Ok(ready) = slot else { continue };
+        if let Err(error) = ready.marks.iter().try_for_each(|mark| found.refuse_erased(mark)) {
+            *slot = Err(error);
+            continue;
+        }
         let taken = ready.marks.iter().find_map(|mark| Some((mark, *held.get(&mark.key())?)));
         if let Some((mark, holder)) = taken {
             *slot = Err(identities::taken(mark, holder));

@@ -11,8 +11,8 @@ use serde_json::json;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::Customer;
 pub use super::marks::{IdentityType, Mark, MarkKey, NewIdentity, marks};
+use super::{Customer, erased};
 use crate::auth::{Caller, Scope};
 use crate::db::pairs::any_pair;
 use crate::db::{Conn, Tx, WorkspaceId};
@@ -154,13 +154,14 @@ pub fn taken(mark: &Mark, holder: Uuid) -> Error {
     taken.at(&mark.pointer, "already_exists")
 }
 
-/// Attaches marks to one customer; 409 where another one holds any of them.
+/// Attaches marks to one customer; 409 where another one holds any of them, or was erased.
 pub fn claim(tx: &mut Tx, customer: Uuid, marks: &[Mark]) -> Result<()> {
     let keys: Vec<MarkKey> = marks.iter().map(Mark::key).collect();
-    let held = holders(tx, &keys)?;
+    let found = erased::look_up(tx, &keys)?;
     let mut missing = Vec::new();
     for mark in marks {
-        match held.get(&mark.key()) {
+        found.refuse_erased(mark)?;
+        match found.held.get(&mark.key()) {
             Some(held) if held.customer_id != customer => {
                 return Err(taken(mark, held.customer_id));
             }
@@ -338,9 +339,16 @@ pub async fn remove_customer_identity(caller: Caller, ids: Path<(Uuid, Uuid)>) -
 }
 
 /// Attaches marks to customers who had others, and tells the log. A customer without an email or
-/// phone number has one from then on.
+/// phone number has one from then on. Marks whose owner was erased are left out.
 pub fn adopt(tx: &mut Tx, marks: &[(Uuid, &Mark)]) -> Result<()> {
-    attach(tx, marks)?;
+    if marks.is_empty() {
+        return Ok(());
+    }
+    let keys: Vec<MarkKey> = marks.iter().map(|(_, mark)| mark.key()).collect();
+    let found = erased::look_up(tx, &keys)?;
+    let marks: Vec<(Uuid, &Mark)> =
+        marks.iter().copied().filter(|(_, mark)| !found.is_erased(mark)).collect();
+    attach(tx, &marks)?;
     let mut customers: Vec<Uuid> = marks.iter().map(|(customer, _)| *customer).collect();
     customers.sort_unstable();
     customers.dedup();

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use uuid::Uuid;
 
+use super::Customer;
 use super::candidates::{self, CandidateReason};
 use super::identities::{self, IdentityType};
 use super::merge;
@@ -29,6 +30,8 @@ pub struct Meeting {
 struct Known {
     logins: HashSet<String>,
     has_more_than_browsers: bool,
+    /// Whether the data may be kept and nothing else.
+    is_restricted: bool,
 }
 
 /// Joins those that may be joined and notes the others as candidates. Returns who became whom.
@@ -61,8 +64,11 @@ pub fn settle(tx: &mut Tx, meetings: Vec<Meeting>) -> Result<HashMap<Uuid, Uuid>
 }
 
 /// A browser joins whoever signs in with it. Two people who are known join as far as the policy goes,
-/// and never when each has a login of its own.
+/// and never when each has a login of its own, or while the data of one may only be kept.
 fn may_join(policy: MergePolicy, meeting: &Meeting, one: &Known, other: &Known) -> bool {
+    if one.is_restricted || other.is_restricted {
+        return false;
+    }
     if !one.has_more_than_browsers || !other.has_more_than_browsers {
         return true;
     }
@@ -82,7 +88,12 @@ fn load(tx: &mut Tx, meetings: &[Meeting]) -> Result<HashMap<Uuid, Known>> {
         meetings.iter().flat_map(|meeting| [meeting.customer, meeting.other]).collect();
     let ids: Vec<Uuid> = ids.into_iter().collect();
     let rows = identities::of_customers(tx, &ids)?;
-    let mut known: HashMap<Uuid, Known> = ids.iter().map(|id| (*id, Known::default())).collect();
+    let restricted = Customer::restricted(tx, &ids)?;
+    let mut known: HashMap<Uuid, Known> = HashMap::new();
+    for id in ids {
+        let is_restricted = restricted.contains(&id);
+        known.insert(id, Known { is_restricted, ..Known::default() });
+    }
     for (customer, kind, value) in rows {
         let one = known.entry(customer).or_default();
         one.has_more_than_browsers |= kind.strength() > 0;
@@ -99,7 +110,7 @@ mod tests {
 
     fn known(logins: &[&str], has_more_than_browsers: bool) -> Known {
         let logins = logins.iter().map(|login| (*login).to_owned()).collect();
-        Known { logins, has_more_than_browsers }
+        Known { logins, has_more_than_browsers, is_restricted: false }
     }
 
     fn may(policy: MergePolicy, is_verified: bool, one: &Known, other: &Known) -> bool {

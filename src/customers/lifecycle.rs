@@ -115,14 +115,15 @@ impl LifecycleStage {
     }
 }
 
-/// Moves customers forward to a stage for a reason of our own; who is there, further or elsewhere
-/// stays. Three statements at most, however many customers.
+/// Moves customers forward to a stage for a reason of our own; who is there, further, elsewhere or
+/// restricted stays. Three statements at most, however many customers.
 pub fn advance(tx: &mut Tx, whom: &[Uuid], to: LifecycleStage, cause: &'static str) -> Result<()> {
-    use customers::{id, lifecycle_stage, updated_at, version};
+    use customers::{id, lifecycle_stage, restricted_at, updated_at, version};
     if whom.is_empty() {
         return Ok(());
     }
     let behind = of(tx.workspace).filter(id.eq_any(whom));
+    let behind = behind.filter(restricted_at.is_null());
     let behind = behind.filter(lifecycle_stage.eq_any(to.earlier())).order(id).for_update();
     let moved: Vec<(Uuid, LifecycleStage)> = behind.select((id, lifecycle_stage)).load(tx.pg)?;
     if moved.is_empty() {

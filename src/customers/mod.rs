@@ -3,6 +3,7 @@
 pub mod candidates;
 mod contacts;
 mod create;
+pub mod erased;
 pub mod identities;
 mod joins;
 mod lifecycle;
@@ -10,6 +11,7 @@ mod marks;
 pub mod merge;
 pub mod references;
 mod requests;
+mod restriction;
 mod search;
 pub mod types;
 mod update;
@@ -28,6 +30,7 @@ pub use create::{create, create_many};
 pub use identities::{Identity, IdentityType};
 pub use lifecycle::advance;
 pub use requests::{CustomerPatch, NewCustomer};
+pub use restriction::restrict;
 pub use types::{Customer, CustomerFields, CustomerStats, CustomerStatus, LifecycleStage};
 
 use crate::auth::{Caller, Scope};
@@ -184,9 +187,22 @@ impl Customer {
         Ok(found.into_iter().map(Into::into).collect())
     }
 
-    /// A customer, locked until the transaction ends: writers of one customer take turns. 409 names
-    /// the survivor of a merged one: who changes a customer shall know which.
+    /// A customer to be changed, locked until the transaction ends: writers of one customer take
+    /// turns. 409 while its data may only be kept.
     pub fn lock(tx: &mut Tx, id: Uuid) -> Result<CustomerFields> {
+        let locked = Self::lock_even_restricted(tx, id)?;
+        match locked.restricted_at {
+            None => Ok(locked),
+            Some(_) => Err(Error::new(
+                Code::PROCESSING_RESTRICTED,
+                "the customer's data may be kept and nothing else until the restriction is lifted",
+            )),
+        }
+    }
+
+    /// The same for what may be done all the same. 409 names the survivor of a merged customer: who
+    /// changes one shall know which.
+    pub fn lock_even_restricted(tx: &mut Tx, id: Uuid) -> Result<CustomerFields> {
         let found = of(tx.workspace).filter(customers::id.eq(id));
         let found =
             found.select(CustomerFields::as_select()).for_update().first(tx.pg).optional()?;
@@ -221,6 +237,13 @@ impl Customer {
         Ok(found.select(customers::id).load(conn.pg)?)
     }
 
+    /// Those of several customers whose data may be kept and nothing else.
+    pub fn restricted(conn: &mut Conn, ids: &[Uuid]) -> Result<Vec<Uuid>> {
+        let found = of(conn.workspace).filter(customers::id.eq_any(ids));
+        let found = found.filter(customers::restricted_at.is_not_null());
+        Ok(found.select(customers::id).load(conn.pg)?)
+    }
+
     fn restore(tx: &mut Tx, id: Uuid) -> Result<Self> {
         let stored: CustomerFields = customers::table
             .filter(customers::workspace_id.eq(tx.workspace))
@@ -228,6 +251,9 @@ impl Customer {
             .select(CustomerFields::as_select())
             .for_update()
             .first(tx.pg)?;
+        if stored.status == CustomerStatus::Erased {
+            return Err(Error::new(Code::CUSTOMER_ERASED, "nothing is left to be restored"));
+        }
         if stored.deleted_at.is_some() {
             identities::reclaim(tx, id)?;
             let known = crate::attributes::AttributeResource::Customer;

@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 use validator::Validate;
 
+use super::erased::{self, Found};
 use super::identities::{self, Held, IdentityType, Mark, MarkKey, NewIdentity};
 use super::joins::Meeting;
 use super::requests::NewCustomer;
@@ -205,6 +206,8 @@ struct Resolution {
     /// Customers named by id, and who they are now.
     existing: HashMap<Uuid, Uuid>,
     held: HashMap<MarkKey, Holder>,
+    /// Whose owner was erased, where that is not looked at later.
+    found: Found,
     new: Vec<NewCustomer>,
     extra: Vec<(Holder, Mark)>,
     meetings: Vec<Meeting>,
@@ -221,10 +224,17 @@ impl Resolution {
             references.iter().flatten().filter_map(|reference| reference.id).collect();
         let existing = Customer::current_ids(tx, &ids)?;
         let keys: Vec<MarkKey> = marks.iter().flatten().flatten().map(Mark::key).collect();
-        let held = identities::holders(tx, &keys)?;
-        let held = held.into_iter().map(|(key, held)| (key, Holder::Known(held))).collect();
+        // Who is made is looked at when they are made; here it matters where nobody is.
+        let mut found = match unknown {
+            OnUnknownCustomer::KeepAnonymous => erased::look_up(tx, &keys)?,
+            _ => Found::of(identities::holders(tx, &keys)?),
+        };
+        let held = std::mem::take(&mut found.held)
+            .into_iter()
+            .map(|(key, held)| (key, Holder::Known(held)))
+            .collect();
         let (new, extra, meetings) = (Vec::new(), Vec::new(), Vec::new());
-        Ok(Self { unknown, existing, held, new, extra, meetings })
+        Ok(Self { unknown, existing, held, found, new, extra, meetings })
     }
 
     fn decide(
@@ -290,7 +300,10 @@ impl Resolution {
         marks: Vec<Mark>,
     ) -> Result<Option<Holder>> {
         match self.unknown {
-            OnUnknownCustomer::KeepAnonymous => Ok(None),
+            OnUnknownCustomer::KeepAnonymous => {
+                marks.iter().try_for_each(|mark| self.found.refuse_erased(mark))?;
+                Ok(None)
+            }
             OnUnknownCustomer::Reject if reference.is_anonymous() => Ok(None),
             OnUnknownCustomer::Reject => {
                 let detail = "no customer has these identities; `on_unknown_customer` decides \
@@ -317,7 +330,7 @@ impl Resolution {
                 .into_iter()
                 .map(|made| match made {
                     Ok(customer) => Ok(Ok(customer.id)),
-                    Err(error) => unless_raced(error).map(Err),
+                    Err(error) => unless_raced(error.under("#/customer")).map(Err),
                 })
                 .collect::<Result<_>>()?,
         };

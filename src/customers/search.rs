@@ -60,6 +60,7 @@ pub static CATALOG: Catalog = Catalog {
         Field { name: "tags", column: "customers.tags", kind: Kind::TextArray },
         Field { name: "created_at", column: "customers.created_at", kind: Kind::Time },
         Field { name: "updated_at", column: "customers.updated_at", kind: Kind::Time },
+        Field { name: "restricted_at", column: "customers.restricted_at", kind: Kind::Time },
         Field {
             name: "stats.touchpoints_count",
             column: "customer_stats.touchpoints_count",

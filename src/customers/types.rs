@@ -226,6 +226,9 @@ pub struct CustomerFields {
     pub updated_at: DateTime<Utc>,
     /// When it was deleted; null while it is not.
     pub deleted_at: Option<DateTime<Utc>>,
+    /// Since when the record may be kept and nothing else (GDPR, article 18); null while it may be
+    /// used.
+    pub restricted_at: Option<DateTime<Utc>>,
 }
 
 /// Figures over what a customer did; they follow from touchpoints and orders.

@@ -18,6 +18,7 @@ const GRANTS: &str = "
     grant select, insert, update, delete on all tables in schema public to ecrm_app;
     revoke all on __diesel_schema_migrations from ecrm_app;
     grant select on __diesel_schema_migrations to ecrm_app;
+    grant execute on function erase_touchpoints, erase_consent_evidence to ecrm_app;
     grant select on all tables in schema public to ecrm_readonly;
     revoke select on users, api_keys, refresh_tokens, workspaces, channels from ecrm_readonly;
 ";

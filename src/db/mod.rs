@@ -3,6 +3,7 @@
 
 pub mod blocking;
 pub mod constraints;
+pub mod data_keys;
 pub mod embedded;
 mod error_map;
 mod expression;
@@ -33,6 +34,8 @@ pub use workspace_id::WorkspaceId;
 use crate::config::{Config, Pooler};
 use crate::error::{Error, Result};
 use crate::metrics::Metrics;
+use crate::seal::{DataKey, MasterKey};
+use data_keys::DataKeys;
 use partitions::KnownMonths;
 use pool::{CHECKOUT_TIMEOUT, Pool};
 
@@ -50,6 +53,7 @@ pub struct Db {
     tripwire: bool,
     metrics: Arc<Metrics>,
     known_months: Arc<KnownMonths>,
+    data_keys: Arc<DataKeys>,
 }
 
 thread_local! {
@@ -118,6 +122,7 @@ pub struct Conn<'c> {
     pub livemode: bool,
     /// The one clock value of this request, to the microsecond as Postgres keeps it.
     pub now: DateTime<Utc>,
+    pub data_keys: &'c DataKeys,
 }
 
 /// A transaction bound to a workspace: commits when the closure it was given to returns `Ok`.
@@ -130,6 +135,13 @@ pub struct Tx<'c> {
     /// Which partitions of the log this database is known to have.
     pub known_months: &'c KnownMonths,
     sequence: u16,
+}
+
+impl Conn<'_> {
+    /// The key that seals and signs for the workspace whose data this reads.
+    pub fn data_key(&mut self) -> Result<Arc<DataKey>> {
+        self.data_keys.of(self.pg, self.workspace)
+    }
 }
 
 impl<'c> Deref for Tx<'c> {
@@ -160,10 +172,10 @@ impl Tx<'_> {
 
     /// Runs `work` in a savepoint: an error undoes what `work` did and nothing else.
     pub fn savepoint<T>(&mut self, work: impl FnOnce(&mut Tx<'_>) -> Result<T>) -> Result<T> {
-        let Conn { workspace, home, livemode, now, .. } = self.conn;
+        let Conn { workspace, home, livemode, now, data_keys, .. } = self.conn;
         let (session, known_months, sequence) = (self.session, self.known_months, self.sequence);
         let (done, sequence) = self.conn.pg.transaction::<_, Error, _>(|pg| {
-            let conn = Conn { pg, workspace, home, livemode, now };
+            let conn = Conn { pg, workspace, home, livemode, now, data_keys };
             let mut inner = Tx { conn, session, known_months, sequence };
             let done = work(&mut inner)?;
             Ok((done, inner.sequence))
@@ -198,6 +210,7 @@ impl Db {
         primary: &str,
         replica: Option<&str>,
         metrics: Arc<Metrics>,
+        master: MasterKey,
     ) -> Self {
         let build = |url| pool::build(url, config.pooler, config.pool_size);
         Self {
@@ -207,6 +220,7 @@ impl Db {
             tripwire: config.tripwire,
             metrics,
             known_months: Arc::default(),
+            data_keys: Arc::new(DataKeys::new(master)),
         }
     }
 
@@ -231,6 +245,11 @@ impl Db {
         })
     }
 
+    /// The data keys of the workspaces in this database.
+    pub fn data_keys(&self) -> &DataKeys {
+        &self.data_keys
+    }
+
     /// Statements for one workspace, each on its own. Blocks.
     pub fn read<T>(
         &self,
@@ -246,6 +265,7 @@ impl Db {
                     home: session.home,
                     livemode: session.livemode,
                     now: now(),
+                    data_keys: &self.data_keys,
                 })
             })
         };
@@ -301,6 +321,7 @@ impl Db {
                     home: session.home,
                     livemode: session.livemode,
                     now: now(),
+                    data_keys: &self.data_keys,
                 };
                 let known_months = &self.known_months;
                 match work(&mut Tx { conn, session, known_months, sequence: 0 }) {

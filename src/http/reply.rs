@@ -92,6 +92,22 @@ impl Reply {
     }
 }
 
+/// A page that loads nothing, runs nothing and tells nobody its address.
+pub fn page(title: &str, content: &str) -> Reply {
+    let text = format!(
+        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
+         <meta name=\"viewport\" content=\"width=device-width\">\
+         <meta name=\"robots\" content=\"noindex\"><title>{title}</title></head>\
+         <body>{content}</body></html>\n"
+    );
+    let policy = "default-src 'none'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
+    let mut reply = Reply::empty(200);
+    (reply.content_type, reply.body) = ("text/html; charset=utf-8", text.into_bytes());
+    reply
+        .with("Content-Security-Policy", policy.into())
+        .with("Referrer-Policy", "no-referrer".into())
+}
+
 pub const PROBLEM_JSON: &str = "application/problem+json";
 
 impl Responder for Reply {

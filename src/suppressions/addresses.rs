@@ -6,7 +6,6 @@ use crate::channels::ChannelType;
 use crate::customers::IdentityType;
 use crate::db::Conn;
 use crate::error::{Error, Result};
-use crate::seal::MasterKey;
 use crate::values::{Email, Phone};
 
 /// By which mark of a customer a type of channel reaches it; `None` where it needs none.
@@ -32,9 +31,8 @@ pub struct AddressHasher(hmac::Key);
 
 impl AddressHasher {
     /// With the key of the workspace, which no table holds in the clear.
-    pub fn load(conn: &mut Conn, master: &MasterKey) -> Result<Self> {
-        let key = crate::workspaces::data_key(conn, master)?;
-        Ok(Self(key.signing_key("suppressed_addresses")))
+    pub fn load(conn: &mut Conn) -> Result<Self> {
+        Ok(Self(conn.data_key()?.signing_key("suppressed_addresses")))
     }
 
     /// The hash of an address in the form in which it is compared. The same number is another one

@@ -380,6 +380,8 @@ pub struct Answer {
     pub status: u16,
     pub json: Value,
     pub text: String,
+    /// The body as it came, for what is no text.
+    pub bytes: Vec<u8>,
     pub headers: HashMap<String, String>,
 }
 
@@ -397,6 +399,13 @@ impl Answer {
 
     pub fn id(&self) -> String {
         self.json["id"].as_str().unwrap_or_else(|| panic!("no id in {self:?}")).to_owned()
+    }
+
+    /// Fails with the whole answer unless status and code are these.
+    #[track_caller]
+    pub fn expect_code(self, status: u16, code: &str) -> Self {
+        assert_eq!((self.status, self.code()), (status, code), "{}", self.text);
+        self
     }
 
     /// Fails with the whole answer unless the status is this one.
@@ -497,9 +506,10 @@ impl Client {
                 (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned())
             })
             .collect();
-        let text = response.body_mut().read_to_string().expect("a body");
+        let bytes = response.body_mut().read_to_vec().expect("a body");
+        let text = String::from_utf8_lossy(&bytes).into_owned();
         let json = serde_json::from_str(&text).unwrap_or(Value::Null);
-        Answer { status: response.status().as_u16(), json, text, headers }
+        Answer { status: response.status().as_u16(), json, text, bytes, headers }
     }
 }
 

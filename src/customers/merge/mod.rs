@@ -17,7 +17,7 @@ use validator::Validate;
 pub use fields::{MergeFields, Side};
 pub use lead::{survivor, survivors};
 pub use registry::{OTHERS, PARTS};
-pub use run::work;
+pub use run::{is_being_undone, tree, work};
 
 use super::Customer;
 use crate::auth::{Caller, Scope};

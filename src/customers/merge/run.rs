@@ -16,7 +16,7 @@ use crate::customers::types::{CustomerFields, CustomerStatus};
 use crate::customers::update::{mirror, to_json};
 use crate::customers::{Customer, customer_change, of};
 use crate::db::json::Jsonb;
-use crate::db::{Outcome, Session, Tx};
+use crate::db::{Conn, Outcome, Session, Tx};
 use crate::error::{Error, OnConstraint, Result};
 use crate::http::IfMatch;
 use crate::jobs::{self, Job, NewJob};
@@ -285,8 +285,17 @@ fn note_revert(tx: &mut Tx, merge: &Merge, changes: Changes) -> Result<()> {
     journal::record_all(tx, [survivor, source])
 }
 
-/// A merged customer and everybody who was merged into it and still is.
-fn tree(tx: &mut Tx, root: Uuid) -> Result<Vec<Uuid>> {
+/// Whether rows of one of these customers are on their way back to another one.
+pub fn is_being_undone(tx: &mut Tx, customers: &[Uuid]) -> Result<bool> {
+    let undone = merges::table
+        .filter(merges::workspace_id.eq(tx.workspace))
+        .filter(merges::customer_id.eq_any(customers))
+        .filter(merges::status.eq(MergeStatus::Reverting));
+    Ok(diesel::select(diesel::dsl::exists(undone)).get_result(tx.pg)?)
+}
+
+/// A customer, and then everybody who was merged into it and still is.
+pub fn tree(conn: &mut Conn, root: Uuid) -> Result<Vec<Uuid>> {
     #[derive(QueryableByName)]
     struct Node {
         #[diesel(sql_type = SqlUuid)]
@@ -301,9 +310,9 @@ fn tree(tx: &mut Tx, root: Uuid) -> Result<Vec<Uuid>> {
          )
          select id from tree",
     )
-    .bind::<SqlUuid, _>(tx.workspace)
+    .bind::<SqlUuid, _>(conn.workspace)
     .bind::<SqlUuid, _>(root)
-    .load(tx.pg)?;
+    .load(conn.pg)?;
     Ok(nodes.into_iter().map(|node| node.id).collect())
 }
 

@@ -25,7 +25,7 @@ fn session(client: &Client) -> Session {
 }
 
 fn ask(tx: &mut Tx, customer: &str) -> Result<Verdict> {
-    let hasher = AddressHasher::load(tx, &App::shared().state.master_key)?;
+    let hasher = AddressHasher::load(tx)?;
     can_send(tx, &hasher, customer.parse().expect("an id"), NEWSLETTER)
 }
 
@@ -65,7 +65,7 @@ fn many_are_asked_about_at_once() {
         })
         .collect();
     let asked = App::shared().state.db.write(&session(&client), &|tx| {
-        let hasher = AddressHasher::load(tx, &App::shared().state.master_key)?;
+        let hasher = AddressHasher::load(tx)?;
         can_send_many(tx, &hasher, &people, NEWSLETTER).map(Outcome::Commit)
     });
     let asked = asked.expect("answers");

@@ -91,8 +91,13 @@ pub fn operations() -> Vec<Operation> {
 }
 
 /// Every operation that needs a credential.
-pub fn secured() -> Vec<Operation> {
+pub fn closed() -> Vec<Operation> {
     operations().into_iter().filter(|operation| !operation.is_public()).collect()
+}
+
+/// Those that staff and programs use; the others are for a customer's own token.
+pub fn secured() -> Vec<Operation> {
+    closed().into_iter().filter(|operation| !operation.is_customers()).collect()
 }
 
 /// What a `$ref` leads to, or the value itself.
@@ -127,6 +132,11 @@ impl Operation {
     /// For the operator of the installation, not for a workspace.
     pub fn is_operators(&self) -> bool {
         self.scopes() == ["operator"]
+    }
+
+    /// For customers themselves.
+    pub fn is_customers(&self) -> bool {
+        self.scopes().iter().any(|scope| scope.starts_with("me:"))
     }
 
     pub fn scopes(&self) -> Vec<&'static str> {

@@ -58,7 +58,9 @@ pub fn seed_data(client: &Client) -> Fixtures {
     let merge =
         client.post(&format!("/v1/customers/{customer}/merge"), json!({ "source_id": merged }));
     let merge = merge.expect(200).json["merge_id"].as_str().expect("a merge").to_owned();
+    let asked = json!({ "customer_id": customer, "kind": "access" });
     Fixtures(BTreeMap::from([
+        ("data_requests", make(client, "/v1/data_requests", asked)),
         ("merges", merge),
         ("merge_candidates", candidate(client, &unique)),
         ("customers", customer),
