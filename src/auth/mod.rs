@@ -26,7 +26,7 @@ use uuid::Uuid;
 
 use crate::app::App;
 use crate::db::group::Group;
-use crate::db::{Actor, Conn, Outcome, Server, Session, Tx, WorkspaceId};
+use crate::db::{Actor, Conn, Outcome, Server, Session, Tx, Via, WorkspaceId};
 use crate::error::{Error, Result};
 use crate::http::client_ip::client_ip;
 use crate::http::cors::AllowedOrigins;
@@ -34,7 +34,6 @@ use crate::http::idempotency::Idempotency;
 use crate::http::observe::LogFields;
 use crate::http::rate_limit::Bucket;
 use crate::http::reply::{IntoReply, Reply};
-use crate::http::request_id;
 
 pub use authenticate::CredentialKind;
 pub use scope::{Role, Scope, Scopes};
@@ -135,7 +134,6 @@ impl Caller {
     /// The grant that needs no more than a valid credential.
     pub fn grant(&self) -> Result<Grant> {
         let identity = self.identity.clone();
-        let request_id = request_id::of(&self.req);
         Ok(Grant {
             app: App::of(&self.req),
             session: Session {
@@ -143,7 +141,7 @@ impl Caller {
                 home: identity.home,
                 livemode: identity.livemode,
                 actor: identity.actor.clone(),
-                request_id,
+                via: Via::of(&self.req),
             },
             idempotency: Idempotency::of(&self.req, identity.credential_id)?,
             is_dry_run: crate::http::boundary::is_dry_run(&self.req)?,

@@ -18,6 +18,7 @@ pub mod pool;
 mod workspace_id;
 
 use std::cell::Cell;
+use std::net::IpAddr;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -86,7 +87,22 @@ pub struct Session {
     pub home: WorkspaceId,
     pub livemode: bool,
     pub actor: Actor,
+    pub via: Via,
+}
+
+/// How something was asked for: by which request, and from which address.
+#[derive(Debug, Clone, Default)]
+pub struct Via {
+    /// Empty for the service's own work.
     pub request_id: String,
+    pub ip: Option<IpAddr>,
+}
+
+/// Our own work, by a name.
+impl From<&str> for Via {
+    fn from(name: &str) -> Self {
+        Self { request_id: name.to_owned(), ip: None }
+    }
 }
 
 /// Who did something.

@@ -4,6 +4,7 @@
 
 mod api_keys;
 mod attributes;
+mod audit;
 mod channels;
 mod consents;
 mod customer_search;

@@ -11,6 +11,7 @@ use super::registry::{PARTS, Part};
 use super::rows::{Move, PORTION};
 use super::{Merge, MergeCause, MergeStatus, MovedRecords};
 use crate::app::App;
+use crate::audit;
 use crate::customers::requests::CustomerPatch;
 use crate::customers::types::{CustomerFields, CustomerStatus};
 use crate::customers::update::{mirror, to_json};
@@ -45,8 +46,14 @@ pub fn merge(
     mirror(tx, survivor.id)?;
     let properties = json!({ "source_id": source.id, "merge_id": merge.id, "changes": changes });
     record(tx, customer_change("customer.merged", survivor.id, properties))?;
+    audit::created(tx, "customer.merged", survivor.id, &ids(&merge))?;
     move_rows(tx, &merge, moved)?;
     Ok(merge.id)
+}
+
+/// What the audit log says about a merge: nothing that an erasure would have to look for.
+fn ids(merge: &Merge) -> Value {
+    json!({ "merge_id": merge.id, "source_id": merge.source_id, "cause": merge.cause })
 }
 
 /// Both customers, locked in the order of their ids, so that two merges cannot wait crosswise.
@@ -234,6 +241,7 @@ pub fn revert(tx: &mut Tx, id: Uuid, if_match: IfMatch) -> Result<()> {
     mirror(tx, merge.source_id)?;
     mirror(tx, merge.customer_id)?;
     note_revert(tx, &merge, back)?;
+    audit::created(tx, "customer.merge_reverted", survivor.id, &ids(&merge))?;
     let total = homewards(&merge, origins).count(tx)?;
     let moved = MovedRecords { touchpoints: 0, touchpoints_total: total, ..merge.moved()? };
     merge.advance(tx, MergeStatus::Reverting, &moved)?;

@@ -6,9 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::source::{Source, root, sources};
 
 /// Tables and the module that owns them; the others use its functions.
-const OWNERS: [(&str, &[&str]); 15] = [
+const OWNERS: [(&str, &[&str]); 16] = [
     ("api_keys", &["api_keys"]),
     ("attributes", &["attribute_definitions", "unique_attributes"]),
+    ("audit", &["audit_events", "audit_seals"]),
     ("channels", &["channels"]),
     ("consents", &["consents", "consent_events"]),
     ("customers", &["customers", "customer_stats", "identities", "merges", "merge_candidates"]),
