@@ -41,8 +41,10 @@ impl ToSql<sql_types::Binary, Pg> for Hash {
 
 impl FromSql<sql_types::Binary, Pg> for Hash {
     fn from_sql(value: PgValue<'_>) -> diesel::deserialize::Result<Self> {
-        let bytes = value.as_bytes().try_into();
-        bytes.map(Self).map_err(|_| "a stored hash is not 32 bytes long".into())
+        let Ok(bytes) = value.as_bytes().try_into() else {
+            return Err("a stored hash is not 32 bytes long".into());
+        };
+        Ok(Self(bytes))
     }
 }
 
