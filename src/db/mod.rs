@@ -23,7 +23,7 @@ use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use chrono::{DateTime, SubsecRound, Utc};
+use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use diesel::connection::SimpleConnection;
 use diesel::pg::PgConnection;
 use diesel::{Connection, RunQueryDsl};
@@ -174,17 +174,24 @@ impl Tx<'_> {
         id::at(at, self.sequence)
     }
 
+    /// Lets what follows happen after `at`, when a record that is now locked was last changed: clocks
+    /// differ, and who waited for a lock began before who held it. So the log tells the changes of a
+    /// record in the order in which they were made.
+    pub fn not_before(&mut self, at: DateTime<Utc>) {
+        self.now = self.now.max(at + TimeDelta::microseconds(1));
+    }
+
     /// Runs `work` in a savepoint: an error undoes what `work` did and nothing else.
     pub fn savepoint<T>(&mut self, work: impl FnOnce(&mut Tx<'_>) -> Result<T>) -> Result<T> {
         let Conn { workspace, home, livemode, now, .. } = self.conn;
         let (session, known_months, sequence) = (self.session, self.known_months, self.sequence);
-        let (done, sequence) = self.conn.pg.transaction::<_, Error, _>(|pg| {
+        let (done, sequence, now) = self.conn.pg.transaction::<_, Error, _>(|pg| {
             let conn = Conn { pg, workspace, home, livemode, now };
             let mut inner = Tx { conn, session, known_months, sequence };
             let done = work(&mut inner)?;
-            Ok((done, inner.sequence))
+            Ok((done, inner.sequence, inner.now))
         })?;
-        self.sequence = sequence;
+        (self.sequence, self.conn.now) = (sequence, now);
         Ok(done)
     }
 }

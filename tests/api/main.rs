@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
 mod api_keys;
+mod as_of;
 mod attributes;
 mod audit;
 mod channels;
