@@ -41,6 +41,7 @@ use crate::openapi::Routes;
         (name = "tags", description = "Labels that the company has agreed on."),
         (name = "workspaces", description = "One company's data and settings."),
         (name = "users", description = "Who works here."),
+        (name = "audit", description = "Who administered what, in a log that tells when it was changed."),
         (name = "api_keys", description = "Credentials of programs."),
         (name = "trusted_issuers", description = "Login services whose tokens are accepted."),
         (name = "auth", description = "Getting and checking tokens."),
@@ -66,7 +67,8 @@ fn resources(api: &mut ServiceConfig) {
         .configure(crate::users::routes)
         .configure(crate::api_keys::routes)
         .configure(crate::trusted_issuers::routes)
-        .configure(crate::sessions::routes);
+        .configure(crate::sessions::routes)
+        .configure(crate::audit::routes);
 }
 
 /// Mounts the API, the docs page and the answers to everything else.

@@ -16,10 +16,11 @@ use uuid::Uuid;
 
 pub use types::{ApiKey, ApiKeyFilter, ApiKeyPatch, ApiKeyRotation, ApiKeyWithSecret, NewApiKey};
 
+use crate::audit;
 use crate::auth::key::{KeyKind, KeyText};
 use crate::auth::{Caller, Identity, Scope, Scopes, authenticate::stored_scopes};
 use crate::db::keyset::{SortKey, SortKind};
-use crate::db::{Actor, Conn, Db, Outcome, Tx, WorkspaceId};
+use crate::db::{Actor, Conn, Db, Outcome, Tx, Via, WorkspaceId};
 use crate::error::{Code, Error, OnConstraint, Result};
 use crate::http::boundary::is_dry_run;
 use crate::http::{Created, Found, IfMatch, Json, List, NoContent, Page, Path, Query, Reply};
@@ -186,7 +187,7 @@ impl ApiKeyFilter {
 /// Makes a key from the command line, where nobody's powers limit it. Blocks.
 pub fn create(db: &Db, workspace: &Workspace, new: &NewApiKey) -> Result<(ApiKey, KeyText)> {
     let ready = new.ready(true)?;
-    let session = workspace.session(ready.livemode, Actor::SYSTEM, Uuid::now_v7().to_string());
+    let session = workspace.session(ready.livemode, Actor::SYSTEM, Via::default());
     let texts = Texts::generate(workspace.home());
     let made = db.write(&session, &|tx| ready.insert(tx, &texts).map(Outcome::Commit))?;
     let text =
@@ -227,6 +228,7 @@ impl Ready {
             "kind": made.kind, "scopes": made.scopes, "livemode": made.livemode,
         });
         record(tx, change("api_key.created", made.id, properties))?;
+        audit::created(tx, "api_key.created", made.id, &made)?;
         Ok(made)
     }
 
@@ -274,6 +276,7 @@ impl ApiKey {
             ))
             .execute(tx.pg)?;
         record(tx, change("api_key.revoked", id, json!({})))?;
+        audit::deleted(tx, "api_key.revoked", id, &gone)?;
         Ok(NoContent)
     }
 }
@@ -301,6 +304,7 @@ impl ApiKeyPatch {
             .get_result(tx.pg)?;
         let changes = differences(&to_json(&before)?, &to_json(&after)?);
         record(tx, change("api_key.updated", id, json!({ "changes": changes })))?;
+        audit::changed(tx, "api_key.updated", id, (&before, &after))?;
         Ok(after)
     }
 }
@@ -315,18 +319,21 @@ impl ApiKeyRotation {
         }
         let until = tx.now + TimeDelta::seconds(self.overlap_seconds.into());
         let end = old.expires_at.map_or(until, |end| end.min(until));
-        diesel::update(of(tx.home, tx.livemode).filter(api_keys::id.eq(id)))
+        let ended: ApiKey = diesel::update(of(tx.home, tx.livemode).filter(api_keys::id.eq(id)))
             .set((
                 api_keys::expires_at.eq(end),
                 api_keys::version.eq(api_keys::version + 1),
                 api_keys::updated_at.eq(tx.now),
             ))
-            .execute(tx.pg)?;
+            .returning(ApiKey::as_returning())
+            .get_result(tx.pg)?;
+        audit::changed(tx, "api_key.rotated", id, (&old, &ended))?;
         let ApiKey { name, kind, livemode, expires_at, .. } = old;
         let ready = Ready { name, kind, scopes, livemode, expires_at };
         let made = ready.store(tx, texts.of(kind, livemode))?;
         let properties = json!({ "replaced_by": made.id, "expires_at": end });
         record(tx, change("api_key.rotated", id, properties))?;
+        audit::created(tx, "api_key.created", made.id, &made)?;
         Ok(made)
     }
 }

@@ -5,6 +5,7 @@
 
 // The kernel; it knows no resource.
 pub mod app;
+pub mod audit;
 pub mod auth;
 pub mod config;
 pub mod crypto;

@@ -44,6 +44,44 @@ diesel::table! {
 }
 
 diesel::table! {
+    audit_events (workspace_id, id) {
+        workspace_id -> Uuid,
+        id -> Uuid,
+        occurred_at -> Timestamptz,
+        actor_type -> Text,
+        actor_id -> Nullable<Uuid>,
+        action -> Text,
+        resource_type -> Text,
+        resource_id -> Nullable<Uuid>,
+        request_id -> Nullable<Text>,
+        ip -> Nullable<Text>,
+        before -> Nullable<Json>,
+        after -> Nullable<Json>,
+        salt -> Nullable<Bytea>,
+        before_hash -> Nullable<Bytea>,
+        after_hash -> Nullable<Bytea>,
+        ip_hash -> Nullable<Bytea>,
+        hash -> Bytea,
+        seal_id -> Nullable<Uuid>,
+    }
+}
+
+diesel::table! {
+    audit_seals (workspace_id, id) {
+        workspace_id -> Uuid,
+        id -> Uuid,
+        sequence -> Int8,
+        previous_hash -> Nullable<Bytea>,
+        root -> Bytea,
+        events_count -> Int4,
+        first_event_id -> Uuid,
+        last_event_id -> Uuid,
+        hash -> Bytea,
+        sealed_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     channels (workspace_id, id) {
         workspace_id -> Uuid,
         id -> Uuid,
@@ -537,6 +575,8 @@ diesel::joinable!(users -> workspaces (workspace_id));
 diesel::allow_tables_to_appear_in_same_query!(
     api_keys,
     attribute_definitions,
+    audit_events,
+    audit_seals,
     channels,
     consent_events,
     consents,

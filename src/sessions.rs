@@ -22,10 +22,10 @@ use crate::auth::key::KeyText;
 use crate::auth::refresh::RefreshText;
 use crate::auth::token::{Claims, Subject};
 use crate::auth::{Scopes, blocking, password};
-use crate::db::{Actor, ActorKind, Outcome};
+use crate::db::{Actor, ActorKind, Outcome, Via};
 use crate::error::Result;
+use crate::http::Reply;
 use crate::http::rate_limit::Bucket;
-use crate::http::{Reply, request_id};
 use crate::seal::Secret;
 use crate::users::logins::{self, Account};
 use crate::users::signed_in::{self, Opened};
@@ -166,10 +166,10 @@ async fn token(req: &HttpRequest, payload: web::Payload) -> Answer<Reply> {
     let kind: GrantType = asked.grant_type.parse().map_err(|expected| {
         Refusal::new("unsupported_grant_type", format!("`grant_type` {expected}"))
     })?;
-    let (app, id) = (App::of(req), request_id::of(req));
+    let (app, via) = (App::of(req), Via::of(req));
     let token = match kind {
-        GrantType::Password => away(move || sign_in(&app, &asked, id)).await?,
-        GrantType::RefreshToken => away(move || renew(&app, &asked, id)).await?,
+        GrantType::Password => away(move || sign_in(&app, &asked, via)).await?,
+        GrantType::RefreshToken => away(move || renew(&app, &asked, via)).await?,
         GrantType::ClientCredentials => exchange_key(&app, req, asked).await?,
     };
     Ok(Reply::json(StatusCode::OK, &token)?)
@@ -180,7 +180,7 @@ async fn away<T: Send + 'static>(work: impl FnOnce() -> Answer<T> + Send + 'stat
     blocking(move || Ok(work())).await?
 }
 
-fn sign_in(app: &App, asked: &TokenRequest, request_id: String) -> Answer<AccessToken> {
+fn sign_in(app: &App, asked: &TokenRequest, via: Via) -> Answer<AccessToken> {
     let username = required(asked.username.as_deref(), "username")?;
     let password = required(asked.password.as_ref(), "password")?;
     // Guessing one account's password from many addresses is limited too.
@@ -195,7 +195,7 @@ fn sign_in(app: &App, asked: &TokenRequest, request_id: String) -> Answer<Access
     let all = account.role.scopes();
     let scopes = narrowed(asked.scope.as_deref(), all)?;
     let actor = Actor { kind: ActorKind::User, id: Some(account.id) };
-    let session = workspace.session(asked.livemode.unwrap_or(true), actor, request_id);
+    let session = workspace.session(asked.livemode.unwrap_or(true), actor, via);
     let opened = app.db.write(&session, &|tx| {
         signed_in::begin(tx, account.clone(), scopes == all).map(Outcome::Commit)
     })?;
@@ -233,13 +233,13 @@ fn candidates<T>(all: Vec<T>, slug: Option<&str>) -> Vec<T> {
     if slug.is_none() && all.len() > 1 { Vec::new() } else { all }
 }
 
-fn renew(app: &App, asked: &TokenRequest, request_id: String) -> Answer<AccessToken> {
+fn renew(app: &App, asked: &TokenRequest, via: Via) -> Answer<AccessToken> {
     let invalid = || Refusal::new("invalid_grant", "the refresh token is not valid; sign in again");
     let text = required(asked.refresh_token.as_ref(), "refresh_token")?;
     let presented = RefreshText::parse(text.reveal()).ok_or_else(invalid)?;
     let home = app.db.system(|pg| Workspace::named_by_credential(pg, presented.workspace()))?;
     let workspace = home.ok_or_else(invalid)?;
-    let session = workspace.session(true, Actor::SYSTEM, request_id);
+    let session = workspace.session(true, Actor::SYSTEM, via);
     let renewed = app.db.write(&session, &|tx| {
         let Some(opened) = signed_in::renew(tx, &presented)? else {
             return Ok(Outcome::Commit(Err(invalid())));
@@ -344,12 +344,12 @@ fn required<T>(value: Option<T>, name: &str) -> Answer<T> {
 
 async fn revoke(req: &HttpRequest, payload: web::Payload) -> Answer<Reply> {
     let asked: TokenRevocation = oauth::form(req, payload).await?;
-    let (app, id) = (App::of(req), request_id::of(req));
-    away(move || Ok(give_up(&app, asked.token.reveal(), id)?)).await?;
+    let (app, via) = (App::of(req), Via::of(req));
+    away(move || Ok(give_up(&app, asked.token.reveal(), via)?)).await?;
     Ok(Reply::empty(200))
 }
 
-fn give_up(app: &App, text: &str, request_id: String) -> Result<()> {
+fn give_up(app: &App, text: &str, via: Via) -> Result<()> {
     let refresh = RefreshText::parse(text);
     let access = app.tokens.verify(text).filter(|claims| claims.typ == Subject::User);
     let named = match (&refresh, &access) {
@@ -359,7 +359,7 @@ fn give_up(app: &App, text: &str, request_id: String) -> Result<()> {
     };
     let home = app.db.system(|pg| Workspace::named_by_credential(pg, named))?;
     let Some(workspace) = home else { return Ok(()) };
-    let session = workspace.session(true, Actor::SYSTEM, request_id);
+    let session = workspace.session(true, Actor::SYSTEM, via);
     app.db.write(&session, &|tx| {
         if let Some(refresh) = &refresh {
             signed_in::end_by_token(tx, refresh)?;

@@ -23,6 +23,7 @@ use validator::Validate;
 
 pub use addresses::{AddressHasher, address_kind};
 
+use crate::audit;
 use crate::auth::{Caller, Scope};
 use crate::channels::ChannelType;
 use crate::crypto::hex;
@@ -231,7 +232,9 @@ async fn delete_suppression(caller: Caller, id: Path<Uuid>) -> Result<Reply> {
             let target = of(tx.workspace).filter(suppressions::id.eq(*id));
             let gone: Row =
                 diesel::delete(target).returning(Row::as_returning()).get_result(tx.pg)?;
-            record(tx, change("suppression.deleted", &gone.into(), None))?;
+            let gone = Suppression::from(gone);
+            record(tx, change("suppression.deleted", &gone, None))?;
+            audit::deleted(tx, "suppression.deleted", gone.id, &gone)?;
             Ok(NoContent)
         })
         .await
@@ -291,6 +294,7 @@ impl NewSuppression {
         };
         let holder = holder(tx, channel, norm)?;
         record(tx, change("suppression.created", &made, holder))?;
+        audit::created(tx, "suppression.created", made.id, &made)?;
         Ok(made)
     }
 }

@@ -13,6 +13,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use uuid::Uuid;
 use validator::{Validate, ValidationError};
 
+use crate::audit;
 use crate::auth::{Caller, Scope};
 use crate::db::keyset::{SortKey, SortKind};
 use crate::db::{Conn, Tx, WorkspaceId};
@@ -182,9 +183,11 @@ async fn delete_tag(caller: Caller, id: Path<Uuid>, if_match: IfMatch) -> Result
     let grant = caller.must(Scope::TagsWrite)?;
     grant
         .write(move |tx| {
-            if_match.check(Tag::lock(tx, *id)?.version)?;
+            let gone = Tag::lock(tx, *id)?;
+            if_match.check(gone.version)?;
             diesel::delete(of(tx.workspace).filter(tags::id.eq(*id))).execute(tx.pg)?;
             record(tx, change("tag.deleted", *id, json!({})))?;
+            audit::deleted(tx, "tag.deleted", *id, &gone)?;
             Ok(NoContent)
         })
         .await
@@ -227,6 +230,7 @@ impl NewTag {
             .optional()?;
         let Some(made) = made else { return Err(taken(tx, &self.name)?) };
         record(tx, change("tag.created", id, json!({ "name": self.name })))?;
+        audit::created(tx, "tag.created", id, &made)?;
         Ok(made)
     }
 }
@@ -250,6 +254,7 @@ impl TagPatch {
         let changes = differences(&to_json(&before)?, &to_json(&after)?);
         if !changes.is_empty() {
             record(tx, change("tag.updated", id, json!({ "changes": changes })))?;
+            audit::changed(tx, "tag.updated", id, (&before, &after))?;
         }
         Ok(after)
     }

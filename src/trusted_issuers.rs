@@ -15,6 +15,7 @@ use uuid::Uuid;
 use validator::Validate;
 
 use crate::app::App;
+use crate::audit;
 use crate::auth::jwks::{JwksUrl, SigningAlgorithm};
 use crate::auth::{Caller, Identity, Scope, Scopes, authenticate::stored_scopes};
 use crate::db::keyset::{SortKey, SortKind};
@@ -303,6 +304,7 @@ impl TrustedIssuer {
         if_match.check(gone.version)?;
         diesel::delete(of(tx.home).filter(trusted_issuers::id.eq(id))).execute(tx.pg)?;
         record(tx, change("trusted_issuer.deleted", id, json!({ "issuer": gone.issuer })))?;
+        audit::deleted(tx, "trusted_issuer.deleted", id, &gone)?;
         Ok(NoContent)
     }
 }
@@ -338,6 +340,7 @@ impl NewTrustedIssuer {
             .optional()?;
         let Some(made) = made else { return Err(self.taken(tx)?) };
         record(tx, change("trusted_issuer.created", id, json!({ "issuer": made.issuer })))?;
+        audit::created(tx, "trusted_issuer.created", id, &made)?;
         Ok(made)
     }
 
@@ -369,6 +372,7 @@ impl TrustedIssuerPatch {
         must_cover(by, after.reach()?)?;
         let changes = differences(&to_json(&before)?, &to_json(&after)?);
         record(tx, change("trusted_issuer.updated", id, json!({ "changes": changes })))?;
+        audit::changed(tx, "trusted_issuer.updated", id, (&before, &after))?;
         Ok(after)
     }
 

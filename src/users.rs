@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 pub use types::{NewUser, User, UserFilter, UserPatch, UserStatus, strong};
 
+use crate::audit;
 use crate::auth::{Caller, Identity, Role, Scope, blocking, password};
 use crate::db::keyset::{SortKey, SortKind};
 use crate::db::{Conn, Tx, WorkspaceId};
@@ -235,6 +236,7 @@ impl User {
         logins::forget(tx, id)?;
         diesel::delete(of(tx.home).filter(users::id.eq(id))).execute(tx.pg)?;
         record(tx, change("user.deleted", id, json!({})))?;
+        audit::deleted(tx, "user.deleted", id, &gone)?;
         Ok(NoContent)
     }
 }
@@ -246,6 +248,7 @@ impl NewUser {
             return Err(email_taken(tx, &parse_email(&self.email)?.norm)?);
         };
         record(tx, change("user.created", id, json!({ "role": user.role })))?;
+        audit::created(tx, "user.created", id, &user)?;
         Ok(user)
     }
 }
@@ -330,7 +333,12 @@ impl Edit {
         if self.hash.is_some() {
             changes.insert("password".into(), json!({}));
         }
-        record(tx, change("user.updated", self.id, json!({ "changes": changes })))
+        record(tx, change("user.updated", self.id, json!({ "changes": changes })))?;
+        audit::changed(tx, "user.updated", self.id, (before, after))?;
+        if self.hash.is_some() {
+            audit::done(tx, "user.password_changed", self.id)?;
+        }
+        Ok(())
     }
 }
 

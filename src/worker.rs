@@ -9,6 +9,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use crate::app::App;
+use crate::audit;
 use crate::consents;
 use crate::customers;
 use crate::db::{Outcome, Session, WorkspaceId};
@@ -38,6 +39,7 @@ const KINDS: &[(&str, Work)] = &[
     ("maintenance.partitions", make_partitions),
     ("maintenance.prune", prune),
     ("maintenance.consents", expire_consents),
+    ("maintenance.audit", seal_audit),
 ];
 
 /// How often each kind of upkeep is queued.
@@ -45,6 +47,7 @@ const SCHEDULE: &[(&str, TimeDelta)] = &[
     ("maintenance.partitions", TimeDelta::hours(12)),
     ("maintenance.prune", TimeDelta::hours(1)),
     ("maintenance.consents", TimeDelta::minutes(15)),
+    ("maintenance.audit", TimeDelta::minutes(1)),
 ];
 
 /// Starts the worker; it ends when the app drains.
@@ -178,6 +181,15 @@ fn expire_consents(app: &App, _: &Job) -> Result<()> {
     for workspace in app.db.system(|pg| consents::due(pg, Utc::now()))? {
         let session = session(app, workspace)?;
         while app.db.write(&session, &|tx| consents::expire(tx).map(Outcome::Commit))? {}
+    }
+    Ok(())
+}
+
+/// Seals what was administered since the last time.
+fn seal_audit(app: &App, _: &Job) -> Result<()> {
+    for workspace in app.db.system(audit::seal::due)? {
+        let session = session(app, workspace)?;
+        while app.db.write(&session, &|tx| audit::seal::seal(tx).map(Outcome::Commit))? {}
     }
     Ok(())
 }

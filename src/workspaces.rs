@@ -24,10 +24,11 @@ pub use settings::{
     MergePolicy, QuietHours, WorkspaceSettings, WorkspaceSettingsPatch, time_of_day,
 };
 
+use crate::audit;
 use crate::auth::operator::Operator;
 use crate::auth::{Caller, Scope, blocking};
 use crate::db::json::Jsonb;
-use crate::db::{Actor, Conn, Db, Session, Tx, WorkspaceId};
+use crate::db::{Actor, Conn, Db, Session, Tx, Via, WorkspaceId};
 use crate::error::{Error, Result};
 use crate::http::json::never_null;
 use crate::http::{Found, IfMatch, Json, Reply, Versioned};
@@ -172,8 +173,8 @@ pub fn routes(api: &mut ServiceConfig) {
 #[utoipa::path(tag = "workspaces", security(("bearer" = ["operator"])), responses((status = 201, body = Workspace)))]
 #[post("/workspaces")]
 async fn create_workspace(operator: Operator, new: Json<NewWorkspace>) -> Result<Reply> {
-    let app = operator.app;
-    let made = blocking(move || create(&app.db, &app.master_key, &new, Utc::now())).await?;
+    let Operator { app, via } = operator;
+    let made = blocking(move || create(&app.db, &app.master_key, &new, &via)).await?;
     let reply = Reply::json(StatusCode::CREATED, &made)?.with("Location", "/v1/workspace".into());
     Ok(reply.with("ETag", format!("\"{}\"", made.version)))
 }
@@ -232,9 +233,9 @@ impl Workspace {
     }
 
     /// What statements for this workspace run as, for live or for test data.
-    pub fn session(&self, livemode: bool, actor: Actor, request_id: String) -> Session {
+    pub fn session(&self, livemode: bool, actor: Actor, via: Via) -> Session {
         let workspace = if livemode { self.home() } else { self.twin_id };
-        Session { workspace, home: self.home(), livemode, actor, request_id }
+        Session { workspace, home: self.home(), livemode, actor, via }
     }
 }
 
@@ -243,13 +244,20 @@ pub fn own_session(pg: &mut PgConnection, workspace: WorkspaceId) -> Result<Sess
     let row = of(workspace).select((workspaces::livemode, workspaces::twin_id));
     let (livemode, twin): (bool, WorkspaceId) = row.first(pg)?;
     let home = if livemode { workspace } else { twin };
-    Ok(Session { workspace, home, livemode, actor: Actor::SYSTEM, request_id: String::new() })
+    Ok(Session { workspace, home, livemode, actor: Actor::SYSTEM, via: Via::default() })
 }
 
 /// The workspace that a link of ours names, for operations that need no credential. What the link
 /// says is not proved yet. Blocks.
 pub fn named_by_link(db: &Db, id: Uuid) -> Result<Option<Workspace>> {
     db.system(|pg| Workspace::named_by_credential(pg, id))
+}
+
+/// In whose name somebody looks who has a link that names where its data lie, live or test. What the
+/// link says is not proved yet; 404 where there is no such place. Blocks.
+pub fn session_of_link(db: &Db, id: Uuid, via: Via) -> Result<Session> {
+    let session = db.system(|pg| own_session(pg, WorkspaceId::trusted(id)))?;
+    Ok(Session { via, ..session })
 }
 
 /// The live workspace with this slug, or 404.
@@ -307,6 +315,7 @@ impl WorkspacePatch {
             .get_result(tx.pg)?;
         let changes = differences(&to_json(&before)?, &to_json(&after)?);
         record(tx, change(after.id, json!({ "changes": changes })))?;
+        audit::changed(tx, "workspace.updated", after.id, (&before, &after))?;
         Ok(after)
     }
 }

@@ -19,6 +19,7 @@ pub use types::{
     AttributeType, Attributes, NewAttributeDefinition, valid,
 };
 
+use crate::audit;
 use crate::auth::{Caller, Scope};
 use crate::db::keyset::{SortKey, SortKind};
 use crate::db::{Conn, Tx, WorkspaceId};
@@ -149,6 +150,7 @@ impl AttributeDefinition {
             .filter(unique_attributes::resource.eq(gone.resource))
             .filter(unique_attributes::key.eq(&gone.key))
             .execute(tx.pg)?;
+        audit::deleted(tx, "attribute_definition.deleted", id, &gone)?;
         Ok(NoContent)
     }
 
@@ -227,7 +229,7 @@ impl NewAttributeDefinition {
     pub fn insert(&self, tx: &mut Tx) -> Result<AttributeDefinition> {
         use attribute_definitions as d;
         let (id, now) = (tx.new_id(), tx.now);
-        let made = diesel::insert_into(d::table)
+        let made: Option<AttributeDefinition> = diesel::insert_into(d::table)
             .values((
                 self,
                 d::workspace_id.eq(tx.workspace),
@@ -245,6 +247,7 @@ impl NewAttributeDefinition {
         if made.unique {
             claim_existing(tx, &made)?;
         }
+        audit::created(tx, "attribute_definition.created", id, &made)?;
         Ok(made)
     }
 
@@ -277,10 +280,12 @@ impl AttributeDefinitionPatch {
         if let Some(options) = &self.options {
             check_options(before.r#type, options)?;
         }
-        Ok(diesel::update(of(tx.workspace).filter(d::id.eq(id)))
+        let after = diesel::update(of(tx.workspace).filter(d::id.eq(id)))
             .set((self, d::version.eq(d::version + 1), d::updated_at.eq(tx.now)))
             .returning(AttributeDefinition::as_returning())
-            .get_result(tx.pg)?)
+            .get_result(tx.pg)?;
+        audit::changed(tx, "attribute_definition.updated", id, (&before, &after))?;
+        Ok(after)
     }
 }
 

@@ -28,7 +28,7 @@ use uuid::Uuid;
 
 use crate::app::App;
 use crate::db::group::Group;
-use crate::db::{Actor, Conn, Outcome, Server, Session, Tx, WorkspaceId};
+use crate::db::{Actor, Conn, Outcome, Server, Session, Tx, Via, WorkspaceId};
 use crate::error::{Code, Error, Result};
 use crate::http::client_ip::client_ip;
 use crate::http::cors::AllowedOrigins;
@@ -36,7 +36,6 @@ use crate::http::idempotency::Idempotency;
 use crate::http::observe::LogFields;
 use crate::http::rate_limit::Bucket;
 use crate::http::reply::{IntoReply, Reply};
-use crate::http::request_id;
 
 pub use authenticate::CredentialKind;
 pub use me::Me;
@@ -145,7 +144,6 @@ impl Caller {
     /// The grant that needs no more than a valid credential.
     pub fn grant(&self) -> Result<Grant> {
         let identity = self.identity.clone();
-        let request_id = request_id::of(&self.req);
         Ok(Grant {
             app: App::of(&self.req),
             session: Session {
@@ -153,7 +151,7 @@ impl Caller {
                 home: identity.home,
                 livemode: identity.livemode,
                 actor: identity.actor.clone(),
-                request_id,
+                via: Via::of(&self.req),
             },
             idempotency: Idempotency::of(&self.req, identity.credential_id)?,
             is_dry_run: crate::http::boundary::is_dry_run(&self.req)?,

@@ -6,6 +6,7 @@ use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest};
 
 use crate::app::App;
+use crate::db::Via;
 use crate::error::{Error, Result};
 use crate::http::client_ip::client_ip;
 use crate::http::rate_limit::Bucket;
@@ -13,6 +14,7 @@ use crate::http::rate_limit::Bucket;
 /// A request that carries the operator's token.
 pub struct Operator {
     pub app: App,
+    pub via: Via,
 }
 
 impl FromRequest for Operator {
@@ -32,6 +34,10 @@ impl FromRequest for Operator {
             }
             _ => false,
         };
-        ready(if is_operator { Ok(Self { app }) } else { Err(Error::unauthorized()) })
+        ready(if is_operator {
+            Ok(Self { app, via: Via::of(req) })
+        } else {
+            Err(Error::unauthorized())
+        })
     }
 }

@@ -54,6 +54,7 @@ scopes! {
     UsersWrite "users:write" "Invite, change and remove users";
     ApiKeysRead "api_keys:read" "Read which API keys there are, never their text";
     ApiKeysWrite "api_keys:write" "Create, rotate and revoke API keys";
+    AuditRead "audit:read" "Read who administered what";
     WorkspaceRead "workspace:read" "Read the settings of the workspace";
     WorkspaceWrite "workspace:write" "Change the settings of the workspace";
 }
@@ -207,7 +208,7 @@ crate::text_enum! {
         Agent = "agent",
         /// Looks at everything and changes nothing.
         Analyst = "analyst",
-        /// Looks at everything but users and keys.
+        /// Looks at everything but users, keys and the audit log.
         ReadOnly = "read_only",
     }
 }
@@ -219,7 +220,7 @@ impl Role {
             Self::Owner | Self::Admin => Scopes::ALL,
             Self::Agent => Scopes::of(AGENT),
             Self::Analyst => reads(),
-            Self::ReadOnly => reads().minus(Scopes::of([Scope::UsersRead, Scope::ApiKeysRead])),
+            Self::ReadOnly => reads().minus(Scopes::of(INTERNAL)),
         }
     }
 }
@@ -244,6 +245,9 @@ const AGENT: [Scope; 18] = [
     Scope::UsersRead,
     Scope::WorkspaceRead,
 ];
+
+/// What is about those who work here.
+const INTERNAL: [Scope; 3] = [Scope::UsersRead, Scope::ApiKeysRead, Scope::AuditRead];
 
 fn reads() -> Scopes {
     Scopes::of(Scope::EVERY.iter().copied().filter(|scope| scope.is_read()))
@@ -327,8 +331,8 @@ mod tests {
         for scope in Scope::EVERY.iter().copied() {
             assert!(may(Role::Owner, scope) && may(Role::Admin, scope));
             assert_eq!(may(Role::Analyst, scope), scope.is_read(), "{scope}");
-            let people = [Scope::UsersRead, Scope::ApiKeysRead].contains(&scope);
-            assert_eq!(may(Role::ReadOnly, scope), scope.is_read() && !people, "{scope}");
+            let is_internal = INTERNAL.contains(&scope);
+            assert_eq!(may(Role::ReadOnly, scope), scope.is_read() && !is_internal, "{scope}");
         }
         for scope in [Scope::WorkspaceWrite, Scope::ChannelsWrite, Scope::UsersWrite] {
             assert!(!may(Role::Agent, scope), "{scope}");

@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::types::{Channel, ChannelPatch, ChannelStatus, NewChannel};
 use super::{of, secrets, with_deleted};
 use crate::attributes::{self, AttributeResource, Attributes, Definitions};
+use crate::audit;
 use crate::db::Tx;
 use crate::db::json::Jsonb;
 use crate::error::{Code, Error, Result};
@@ -80,7 +81,7 @@ impl NewChannel {
         let (id, now) = (tx.new_id(), tx.now);
         let mut config = Map::new();
         let secrets = secrets::merge(&mut config, &self.config.0)?;
-        let made = diesel::insert_into(c::table)
+        let made: Channel = diesel::insert_into(c::table)
             .values((
                 self,
                 c::workspace_id.eq(tx.workspace),
@@ -97,6 +98,7 @@ impl NewChannel {
         external_ids::replace(tx, Owner::Channel, id, &self.external_ids)?;
         definitions.claim(tx, id, &self.attributes)?;
         note(tx, "channel.created", id, json!({}))?;
+        audit::created(tx, "channel.created", id, &made)?;
         Ok(made)
     }
 }
@@ -123,6 +125,7 @@ impl ChannelPatch {
         let changes = differences(&to_json(&before)?, &to_json(&after)?);
         if has_new_secrets || !changes.is_empty() {
             note(tx, "channel.updated", id, json!({ "changes": changes }))?;
+            audit::changed(tx, "channel.updated", id, (&before, &after))?;
         }
         Ok(after)
     }
@@ -199,11 +202,12 @@ pub fn set_status(
         let allowed: Vec<&str> = next.iter().map(|status| status.as_str()).collect();
         return Err(Error::transition(format!("the channel is `{}`", before.status), &allowed));
     }
-    let after = diesel::update(of(tx.workspace).filter(c::id.eq(id)))
+    let after: Channel = diesel::update(of(tx.workspace).filter(c::id.eq(id)))
         .set((c::status.eq(wanted), c::version.eq(c::version + 1), c::updated_at.eq(tx.now)))
         .returning(Channel::as_returning())
         .get_result(tx.pg)?;
     note(tx, kind, id, json!({ "from": before.status, "to": wanted }))?;
+    audit::changed(tx, kind, id, (&before, &after))?;
     Ok(after)
 }
 
@@ -214,6 +218,7 @@ pub fn delete(tx: &mut Tx, id: Uuid, if_match: IfMatch) -> Result<()> {
     external_ids::release(tx, Owner::Channel, id)?;
     attributes::release(tx, id)?;
     mark_deleted(tx, id, true)?;
+    audit::deleted(tx, "channel.deleted", id, &before)?;
     note(tx, "channel.deleted", id, json!({}))
 }
 
@@ -233,6 +238,7 @@ pub fn restore(tx: &mut Tx, id: Uuid) -> Result<Channel> {
     definitions.claim(tx, id, &stored.attributes.parse()?)?;
     let restored = mark_deleted(tx, id, false)?;
     note(tx, "channel.restored", id, json!({}))?;
+    audit::created(tx, "channel.restored", id, &restored)?;
     Ok(restored)
 }
 

@@ -1,6 +1,5 @@
 //! Workspaces and API keys from the command line, for operators and scripts.
 
-use chrono::Utc;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use validator::Validate;
@@ -11,6 +10,7 @@ use crate::api_keys;
 use crate::app::App;
 use crate::auth::key::KeyKind;
 use crate::config::Config;
+use crate::db::Via;
 use crate::error::Error;
 use crate::http::json::field_errors;
 use crate::workspaces::{self, Workspace};
@@ -40,7 +40,7 @@ pub(super) fn create_key(config: Config, workspace: &str, options: &KeyOptions) 
 
 /// Makes a workspace from the body that `POST /v1/workspaces` takes.
 pub fn make_workspace(app: &App, body: &Value) -> Result<Workspace, Error> {
-    workspaces::create(&app.db, &app.master_key, &checked(body)?, Utc::now())
+    workspaces::create(&app.db, &app.master_key, &checked(body)?, &Via::default())
 }
 
 /// Makes a key in the workspace with this slug and returns its text, the only time it is shown.

@@ -10,6 +10,8 @@ use uuid::Uuid;
 
 use super::boot::{self, Database};
 use super::{Result, print};
+use crate::audit;
+use crate::audit::verify::Faults;
 use crate::channels::open_secrets;
 use crate::config::Config;
 use crate::db::data_keys::DataKeys;
@@ -56,6 +58,13 @@ struct Sealed {
     workspace_id: WorkspaceId,
     #[diesel(sql_type = SqlUuid)]
     id: Uuid,
+}
+
+impl From<Faults> for Finding {
+    fn from(found: Faults) -> Self {
+        let Faults { checked, faults, first } = found;
+        Self { checked, faults, first }
+    }
 }
 
 impl Finding {
@@ -126,6 +135,8 @@ fn checks(pg: &mut PgConnection, keys: &DataKeys, master: &MasterKey) -> Answer<
     }
     report("data_keys", "workspaces", alone(pg, |pg| data_keys(pg, keys, master)))?;
     report("secrets", "channels", alone(pg, |pg| secrets(pg, keys, master)))?;
+    report("audit_events", "events", alone(pg, |pg| audit::verify::events(pg).map(Finding::from)))?;
+    report("audit_seals", "seals", alone(pg, |pg| audit::verify::seals(pg).map(Finding::from)))?;
     Ok(faulty)
 }
 

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use actix_web::post;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use utoipa::ToSchema;
 use uuid::Uuid;
 use validator::Validate;
@@ -12,6 +13,7 @@ use validator::Validate;
 use super::decisions::{Decision, NewConsent};
 use super::ledger::{Ledger, Speaker};
 use super::types::ConsentMethod;
+use crate::audit::{self, Event};
 use crate::auth::{Caller, Scope};
 use crate::customers::Customer;
 use crate::customers::references::{self, CustomerReference, OnUnknownCustomer, Referenced};
@@ -61,9 +63,21 @@ pub async fn batch_create_consents(
     grant
         .write(move |tx| {
             let results = import.record(tx)?;
+            note(tx, &results)?;
             if options.is_atomic() { all(results) } else { Ok(Batch::of(results)) }
         })
         .await
+}
+
+/// The audit event, where anything was recorded: how many, and nobody's name.
+fn note(tx: &mut Tx, results: &[Result<(u16, Uuid)>]) -> Result<()> {
+    let count = |status| results.iter().flatten().filter(|(found, _)| *found == status).count();
+    if count(201) == 0 {
+        return Ok(());
+    }
+    let counts = json!({ "items": results.len(), "recorded": count(201), "repeated": count(200) });
+    let action = "consents.imported";
+    audit::record(tx, Event { action, resource_id: None, before: None, after: Some(counts) })
 }
 
 impl ConsentImport {

@@ -18,13 +18,13 @@ use crate::app::App;
 use crate::auth::{Caller, Scope, blocking};
 use crate::channels::ChannelType;
 use crate::customers::Customer;
-use crate::db::{Actor, ActorKind, Conn, Outcome, Server, Session, Tx};
+use crate::db::{Actor, ActorKind, Conn, Outcome, Server, Session, Tx, Via};
 use crate::error::{Error, Result};
 use crate::http::client_ip::client_ip;
 use crate::http::cors::allow_listed_origin;
 use crate::http::rate_limit::Bucket;
 use crate::http::reply::IntoReply;
-use crate::http::{Json, Path, Reply, request_id};
+use crate::http::{Json, Path, Reply};
 use crate::workspaces;
 
 /// Bytes of the signature: 128 bits, as NIST SP 800-107 allows.
@@ -115,7 +115,7 @@ impl Unproved {
 pub struct Visit {
     app: App,
     token: String,
-    request_id: String,
+    via: Via,
 }
 
 impl Visit {
@@ -125,7 +125,7 @@ impl Visit {
         let ip = client_ip(req, app.config.trusted_proxies);
         app.limits.charge(req, Bucket::Ip(ip), 1)?;
         allow_listed_origin(req);
-        Ok(Self { app, token: token.to_owned(), request_id: request_id::of(req) })
+        Ok(Self { app, token: token.to_owned(), via: Via::of(req) })
     }
 
     /// Looks at something in the name of the person, outside any transaction.
@@ -164,7 +164,7 @@ impl Visit {
         let workspace = workspaces::named_by_link(&self.app.db, link.payload.0)?;
         let workspace = workspace.ok_or_else(Error::not_found)?;
         let person = Actor { kind: ActorKind::Customer, id: Some(link.customer()) };
-        let session = workspace.session(link.payload.1, person, self.request_id.clone());
+        let session = workspace.session(link.payload.1, person, self.via.clone());
         Ok((link, session))
     }
 }

@@ -16,6 +16,7 @@ pub use find::scan;
 
 use super::Customer;
 use super::merge::{self, MergeCause, MergeFields, MergeResult, NewMerge};
+use crate::audit;
 use crate::auth::{Caller, Scope};
 use crate::db::keyset::{SortKey, SortKind};
 use crate::db::{Conn, Tx, WorkspaceId};
@@ -323,6 +324,12 @@ impl MergeCandidate {
                 merge_candidates::updated_at.eq(tx.now),
             ))
             .execute(tx.pg)?;
-        Ok(())
+        let ids = json!({ "customer_id": self.customer_id, "other_id": self.other_id, "merge_id": merge });
+        let action = match status {
+            CandidateStatus::Accepted => "merge_candidate.accepted",
+            CandidateStatus::Dismissed => "merge_candidate.dismissed",
+            CandidateStatus::Open => "merge_candidate.opened",
+        };
+        audit::created(tx, action, self.id, &ids)
     }
 }

@@ -7,7 +7,7 @@ use actix_web::{delete, get, post};
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -294,8 +294,8 @@ pub async fn add_customer_identity(
             claim(tx, *id, std::slice::from_ref(&mark))?;
             let identity = held_by(tx, *id, &mark)?.ok_or_else(Error::not_found)?;
             if !known {
-                super::update::mirror(tx, *id)?;
-                note(tx, "identity.added", &identity)?;
+                let changes = super::update::mirror(tx, &before)?;
+                note(tx, "identity.added", &identity, &changes)?;
             }
             Plain(identity).into_reply()
         })
@@ -320,7 +320,7 @@ pub async fn remove_customer_identity(caller: Caller, ids: Path<(Uuid, Uuid)>) -
     grant
         .write(move |tx| {
             let (customer, identity) = *ids;
-            Customer::lock(tx, customer)?;
+            let before = Customer::lock(tx, customer)?;
             let target = of(tx.workspace)
                 .filter(identities::customer_id.eq(customer))
                 .filter(identities::id.eq(identity));
@@ -331,8 +331,8 @@ pub async fn remove_customer_identity(caller: Caller, ids: Path<(Uuid, Uuid)>) -
                     .filter(identities::id.eq(identity)),
             )
             .execute(tx.pg)?;
-            super::update::mirror(tx, customer)?;
-            note(tx, "identity.removed", &gone)?;
+            let changes = super::update::mirror(tx, &before)?;
+            note(tx, "identity.removed", &gone, &changes)?;
             Ok(NoContent)
         })
         .await
@@ -353,29 +353,43 @@ pub fn adopt(tx: &mut Tx, marks: &[(Uuid, &Mark)]) -> Result<()> {
     customers.sort_unstable();
     customers.dedup();
     for customer in customers {
-        let all = of_customer(tx, customer)?;
+        let before = Customer::lock_fields(tx, customer)?;
+        let mut all = of_customer(tx, customer)?;
         for kind in [IdentityType::Email, IdentityType::Phone] {
-            let mut own = all.iter().filter(|identity| identity.r#type == kind);
-            if let Some(first) = own.clone().next().filter(|_| !own.any(|own| own.is_primary)) {
+            let own = |identity: &Identity| identity.r#type == kind;
+            if all.iter().any(|identity| own(identity) && identity.is_primary) {
+                continue;
+            }
+            if let Some(first) = all.iter_mut().find(|identity| own(identity)) {
                 let target = of(tx.workspace).filter(identities::id.eq(first.id));
                 diesel::update(target).set(identities::is_primary.eq(true)).execute(tx.pg)?;
+                first.is_primary = true;
             }
         }
-        super::update::mirror(tx, customer)?;
+        let mut changes = super::update::mirror_all(tx, &before, all.clone())?;
         let is_new = |identity: &&Identity| {
             marks
                 .iter()
                 .any(|(_, mark)| mark.key() == (identity.r#type, identity.value_norm.clone()))
         };
         for identity in all.iter().filter(is_new) {
-            note(tx, "identity.added", identity)?;
+            // The first one tells what they changed together.
+            note(tx, "identity.added", identity, &std::mem::take(&mut changes))?;
         }
     }
     Ok(())
 }
 
-fn note(tx: &mut Tx, kind: &'static str, identity: &Identity) -> Result<()> {
-    let properties = json!({ "type": identity.r#type, "source": identity.source });
+fn note(
+    tx: &mut Tx,
+    kind: &'static str,
+    identity: &Identity,
+    changes: &Map<String, Value>,
+) -> Result<()> {
+    let mut properties = json!({ "type": identity.r#type, "source": identity.source });
+    if !changes.is_empty() {
+        properties["changes"] = json!(changes);
+    }
     record(
         tx,
         Change {

@@ -125,15 +125,17 @@ pub fn advance(tx: &mut Tx, whom: &[Uuid], to: LifecycleStage, cause: &'static s
     let behind = of(tx.workspace).filter(id.eq_any(whom));
     let behind = behind.filter(restricted_at.is_null());
     let behind = behind.filter(lifecycle_stage.eq_any(to.earlier())).order(id).for_update();
-    let moved: Vec<(Uuid, LifecycleStage)> = behind.select((id, lifecycle_stage)).load(tx.pg)?;
+    let behind = behind.select((id, lifecycle_stage, updated_at));
+    let moved: Vec<(Uuid, LifecycleStage, DateTime<Utc>)> = behind.load(tx.pg)?;
     if moved.is_empty() {
         return Ok(());
     }
-    let ids: Vec<Uuid> = moved.iter().map(|(customer, _)| *customer).collect();
+    moved.iter().for_each(|(.., changed_at)| tx.not_before(*changed_at));
+    let ids: Vec<Uuid> = moved.iter().map(|(customer, ..)| *customer).collect();
     diesel::update(of(tx.workspace).filter(id.eq_any(ids)))
         .set((lifecycle_stage.eq(to), version.eq(version + 1), updated_at.eq(tx.now)))
         .execute(tx.pg)?;
-    let changes = moved.into_iter().map(|(customer, from)| {
+    let changes = moved.into_iter().map(|(customer, from, _)| {
         let changes = json!({ "lifecycle_stage": { "from": from, "to": to } });
         let properties = json!({ "changes": changes, "cause": cause });
         customer_change("customer.lifecycle_stage_changed", customer, properties)

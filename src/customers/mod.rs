@@ -1,5 +1,6 @@
 //! Customers and prospects: the people the company has a relationship with.
 
+mod as_of;
 pub mod candidates;
 mod contacts;
 mod create;
@@ -36,9 +37,11 @@ pub use types::{Customer, CustomerFields, CustomerStats, CustomerStatus, Lifecyc
 use crate::auth::{Caller, Scope};
 use crate::db::{Conn, Tx, WorkspaceId};
 use crate::error::{Code, Error, Result};
-use crate::http::{Created, Found, IfMatch, Json, NoContent, Path, Reply};
+use crate::http::reply::Plain;
+use crate::http::{Created, Found, IfMatch, Json, NoContent, Path, Query, Reply};
 use crate::journal::{Change, record};
 use crate::schema::{customer_stats, customers};
+use as_of::AsOf;
 use types::StatsRow;
 
 pub fn routes(api: &mut ServiceConfig) {
@@ -81,11 +84,18 @@ async fn create_customer(caller: Caller, new: Json<NewCustomer>) -> Result<Reply
 }
 
 /// Get a customer
-#[utoipa::path(tag = "customers", security(("bearer" = ["customers:read"])), responses((status = 200, body = Customer)))]
+///
+/// With `as_of` as it was at that time: 404 where it was not made yet, or deleted. Such an answer has
+/// no `stats`, no `ETag` and the version 0, for there is nothing to change. It takes longer the more
+/// touchpoints the customer has had since.
+#[utoipa::path(tag = "customers", security(("bearer" = ["customers:read"])), params(AsOf), responses((status = 200, body = Customer)))]
 #[get("/customers/{id}")]
-async fn get_customer(caller: Caller, id: Path<Uuid>) -> Result<Reply> {
+async fn get_customer(caller: Caller, id: Path<Uuid>, moment: Query<AsOf>) -> Result<Reply> {
     let grant = caller.must(Scope::CustomersRead)?;
-    grant.read(move |conn| Customer::find(conn, *id).map(Found)).await
+    match moment.as_of {
+        None => grant.read(move |conn| Customer::find(conn, *id).map(Found)).await,
+        Some(at) => grant.read(move |conn| Customer::find_as_of(conn, *id, at).map(Plain)).await,
+    }
 }
 
 /// Change a customer
@@ -156,7 +166,8 @@ fn with_stats(workspace: WorkspaceId) -> _ {
 impl Customer {
     /// A customer without figures yet.
     pub fn new(fields: CustomerFields) -> Self {
-        Self { fields, stats: CustomerStats::default(), merged_from: None }
+        let stats = Some(CustomerStats::default());
+        Self { fields, stats, merged_from: None, as_of: None }
     }
 
     /// A customer that is not deleted, or 404; for the id of a merged one the survivor.
@@ -207,11 +218,21 @@ impl Customer {
         let found =
             found.select(CustomerFields::as_select()).for_update().first(tx.pg).optional()?;
         if let Some(found) = found {
+            tx.not_before(found.updated_at);
             return Ok(found);
         }
         let survivor = merge::survivor(tx, id)?.ok_or_else(Error::not_found)?;
         let detail = "the customer was merged into another one; change that one";
         Err(Error::conflict(Code::CUSTOMER_MERGED.name, detail, Some(survivor)))
+    }
+
+    /// A customer, locked by who changes none of its keys, and so waits for nobody who only names it.
+    pub fn lock_fields(tx: &mut Tx, id: Uuid) -> Result<CustomerFields> {
+        let found = of(tx.workspace).filter(customers::id.eq(id));
+        let found = found.select(CustomerFields::as_select()).for_no_key_update();
+        let found: CustomerFields = found.first(tx.pg)?;
+        tx.not_before(found.updated_at);
+        Ok(found)
     }
 
     /// The id of a customer that is there: the one asked for, or that of its survivor; or 404.
@@ -254,6 +275,7 @@ impl Customer {
         if stored.status == CustomerStatus::Erased {
             return Err(Error::new(Code::CUSTOMER_ERASED, "nothing is left to be restored"));
         }
+        tx.not_before(stored.updated_at);
         if stored.deleted_at.is_some() {
             identities::reclaim(tx, id)?;
             let known = crate::attributes::AttributeResource::Customer;

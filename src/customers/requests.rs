@@ -25,7 +25,7 @@ use crate::values::valid;
 pub struct NewCustomer {
     /// Ids in outside systems, at most one per system.
     #[validate(length(max = 50), nested)]
-    #[schema(value_type = Vec<ExternalId>)]
+    #[schema(value_type = Vec<ExternalId>, max_items = 50)]
     pub external_ids: Jsonb<Vec<ExternalId>>,
     /// Given name.
     #[validate(length(max = 200))]
@@ -74,7 +74,7 @@ pub struct NewCustomer {
     pub currency: Option<String>,
     /// Postal addresses.
     #[validate(length(max = 20), nested)]
-    #[schema(value_type = Vec<Address>)]
+    #[schema(value_type = Vec<Address>, max_items = 20)]
     pub addresses: Jsonb<Vec<Address>>,
     /// How far the customer has come; `lead` unless said otherwise.
     #[diesel(skip_insertion)]
@@ -104,10 +104,11 @@ pub struct NewCustomer {
     pub attributes: Jsonb<Attributes>,
     /// Free labels.
     #[validate(length(max = 100), custom(function = "crate::values::valid::tags"))]
-    #[schema(value_type = Vec<crate::values::items::Word>, inline, example = json!(["club"]))]
+    #[schema(value_type = Vec<crate::values::items::Word>, inline, example = json!(["club"]), max_items = 100)]
     pub tags: Vec<String>,
     /// Further identities: other addresses, logins, browser ids.
     #[validate(length(max = 50), nested)]
+    #[schema(max_items = 50)]
     #[diesel(skip_insertion)]
     pub identities: Vec<NewIdentity>,
 }
@@ -121,7 +122,7 @@ pub struct CustomerPatch {
     /// Ids in outside systems; replaces all.
     #[serde(default, deserialize_with = "null_empties", skip_serializing_if = "Option::is_none")]
     #[validate(length(max = 50), nested)]
-    #[schema(value_type = Option<Vec<ExternalId>>)]
+    #[schema(value_type = Option<Vec<ExternalId>>, max_items = 50)]
     pub external_ids: Option<Jsonb<Vec<ExternalId>>>,
     /// Given name.
     #[serde(default, with = "double_option", skip_serializing_if = "Option::is_none")]
@@ -182,7 +183,7 @@ pub struct CustomerPatch {
     /// Postal addresses; replaces all.
     #[serde(default, deserialize_with = "null_empties", skip_serializing_if = "Option::is_none")]
     #[validate(length(max = 20), nested)]
-    #[schema(value_type = Option<Vec<Address>>)]
+    #[schema(value_type = Option<Vec<Address>>, max_items = 20)]
     pub addresses: Option<Jsonb<Vec<Address>>>,
     /// How far the customer has come; a manual move, any way.
     #[serde(default, deserialize_with = "never_null", skip_serializing_if = "Option::is_none")]
@@ -222,7 +223,7 @@ pub struct CustomerPatch {
     /// Free labels; replaces all.
     #[serde(default, deserialize_with = "null_empties", skip_serializing_if = "Option::is_none")]
     #[validate(length(max = 100), custom(function = "crate::values::valid::tags"))]
-    #[schema(value_type = Option<Vec<crate::values::items::Word>>, inline, example = json!(["club"]))]
+    #[schema(value_type = Option<Vec<crate::values::items::Word>>, inline, example = json!(["club"]), max_items = 100)]
     pub tags: Option<Vec<String>>,
 }
 

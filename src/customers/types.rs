@@ -128,12 +128,12 @@ pub struct Preferences {
     /// Preferred channel types, best first.
     #[serde(default)]
     #[validate(length(max = 20), custom(function = "valid::tags"))]
-    #[schema(value_type = Vec<crate::values::items::Word>, inline, example = json!(["email"]))]
+    #[schema(value_type = Vec<crate::values::items::Word>, inline, max_items = 20, example = json!(["email"]))]
     pub channels: Vec<String>,
     /// Topics of interest.
     #[serde(default)]
     #[validate(length(max = 100), custom(function = "valid::tags"))]
-    #[schema(value_type = Vec<crate::values::items::Word>, inline, example = json!(["climbing"]))]
+    #[schema(value_type = Vec<crate::values::items::Word>, inline, max_items = 100, example = json!(["climbing"]))]
     pub topics: Vec<String>,
     /// Language of messages, BCP 47.
     #[validate(custom(function = "valid::locale"))]
@@ -146,14 +146,16 @@ pub struct Preferences {
 pub struct Customer {
     #[serde(flatten)]
     pub fields: CustomerFields,
-    /// Figures over what the customer did.
-    pub stats: CustomerStats,
+    /// Figures over what the customer did; null with `as_of`, for they are those of today.
+    pub stats: Option<CustomerStats>,
     /// The id that was asked for, where that customer was merged into this one.
     pub merged_from: Option<Uuid>,
+    /// The moment that the other fields are of, where it was asked for; null is now.
+    pub as_of: Option<DateTime<Utc>>,
 }
 
 /// The stored fields of a customer.
-#[derive(Debug, Clone, Queryable, Selectable, Serialize, ToSchema)]
+#[derive(Debug, Clone, Queryable, Selectable, Serialize, Deserialize, ToSchema)]
 #[diesel(table_name = customers)]
 pub struct CustomerFields {
     /// Unique id, a UUIDv7.
@@ -218,7 +220,7 @@ pub struct CustomerFields {
     /// Free labels.
     #[schema(example = json!(["club"]))]
     pub tags: Vec<String>,
-    /// Rises by one with every change; the `ETag`.
+    /// Rises by one with every change; the `ETag`. 0 with `as_of`.
     pub version: i64,
     /// When the record was made.
     pub created_at: DateTime<Utc>,
@@ -233,6 +235,11 @@ pub struct CustomerFields {
 
 /// Figures over what a customer did; they follow from touchpoints and orders.
 #[derive(Debug, Clone, Default, Serialize, ToSchema)]
+#[schema(example = json!({
+    "touchpoints_count": 12, "orders_count": 0, "total_spent": null, "average_order_value": null,
+    "first_order_at": null, "last_order_at": null, "first_seen_at": "2026-03-01T09:12:00Z",
+    "last_seen_at": "2026-03-14T08:00:00Z", "last_contacted_at": null
+}))]
 pub struct CustomerStats {
     /// Touchpoints in either direction, without the log's own entries.
     pub touchpoints_count: i64,
@@ -280,7 +287,7 @@ impl From<(CustomerFields, Option<StatsRow>)> for Customer {
             last_seen_at: row.last_seen_at,
             last_contacted_at: row.last_contacted_at,
         });
-        Self { fields, stats, merged_from: None }
+        Self { fields, stats: Some(stats), merged_from: None, as_of: None }
     }
 }
 

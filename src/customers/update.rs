@@ -221,9 +221,19 @@ impl Primaries {
 }
 
 /// Brings the mirrored email, phone and outside ids of a customer in line with its identities.
-pub fn mirror(tx: &mut Tx, id: Uuid) -> Result<()> {
+/// Returns what that changed.
+pub fn mirror(tx: &mut Tx, before: &CustomerFields) -> Result<Map<String, Value>> {
+    let all = identities::of_customer(tx, before.id)?;
+    mirror_all(tx, before, all)
+}
+
+/// The same where the identities are known.
+pub fn mirror_all(
+    tx: &mut Tx,
+    before: &CustomerFields,
+    all: Vec<Identity>,
+) -> Result<Map<String, Value>> {
     use customers as c;
-    let all = identities::of_customer(tx, id)?;
     let primaries = Primaries::of(&all);
     let definitions = Definitions::load(tx, AttributeResource::Customer)?;
     let references: Vec<ExternalId> = all
@@ -234,7 +244,7 @@ pub fn mirror(tx: &mut Tx, id: Uuid) -> Result<()> {
             id: identity.value,
         })
         .collect();
-    let stored: CustomerFields = diesel::update(of(tx.workspace).filter(c::id.eq(id)))
+    let stored: CustomerFields = diesel::update(of(tx.workspace).filter(c::id.eq(before.id)))
         .set((
             c::email.eq(&primaries.email),
             c::phone.eq(&primaries.phone),
@@ -244,7 +254,10 @@ pub fn mirror(tx: &mut Tx, id: Uuid) -> Result<()> {
         ))
         .returning(CustomerFields::as_returning())
         .get_result(tx.pg)?;
-    index(tx, &stored, &stored.attributes.parse()?, &definitions)
+    index(tx, &stored, &stored.attributes.parse()?, &definitions)?;
+    let mut changes = differences(&to_json(before)?, &to_json(&stored)?);
+    changes.retain(|field, _| ["email", "phone", "external_ids"].contains(&field.as_str()));
+    Ok(changes)
 }
 
 /// Brings what `q=` searches in line with a customer's fields.

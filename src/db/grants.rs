@@ -8,10 +8,12 @@ use diesel::{QueryableByName, RunQueryDsl};
 use crate::error::Result;
 
 /// Tables whose rows are never changed or deleted by the service: the database itself refuses.
-pub const APPEND_ONLY: &[&str] = &["touchpoints", "consent_events"];
+pub const APPEND_ONLY: &[&str] = &["touchpoints", "consent_events", "audit_events", "audit_seals"];
 
-/// What of those rows may change all the same: whose a touchpoint is, by a merge.
-const MAY_CHANGE: &str = "grant update (customer_id) on touchpoints to ecrm_app";
+/// Which columns of those rows may change all the same: whose a touchpoint is, by a merge; under
+/// which seal an audit event stands, and what an erasure takes from it.
+const MAY_CHANGE: &[(&str, &str)] =
+    &[("touchpoints", "customer_id"), ("audit_events", "seal_id, before, after, salt, ip")];
 
 const GRANTS: &str = "
     grant usage on schema public to ecrm_app, ecrm_readonly;
@@ -20,7 +22,8 @@ const GRANTS: &str = "
     grant select on __diesel_schema_migrations to ecrm_app;
     grant execute on function erase_touchpoints, erase_consent_evidence to ecrm_app;
     grant select on all tables in schema public to ecrm_readonly;
-    revoke select on users, api_keys, refresh_tokens, workspaces, channels from ecrm_readonly;
+    revoke select on users, api_keys, refresh_tokens, workspaces, channels, audit_events
+      from ecrm_readonly;
 ";
 
 /// Partitions are reached through their table; their own rights would lead past it.
@@ -51,7 +54,9 @@ pub fn apply(pg: &mut PgConnection) -> Result<()> {
         for table in APPEND_ONLY {
             pg.batch_execute(&format!("revoke update, delete on {table} from ecrm_app"))?;
         }
-        pg.batch_execute(MAY_CHANGE)?;
+        for (table, columns) in MAY_CHANGE {
+            pg.batch_execute(&format!("grant update ({columns}) on {table} to ecrm_app"))?;
+        }
     }
     Ok(())
 }

@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 
 use super::blocking::in_time;
 use super::pool::CHECKOUT_TIMEOUT;
-use super::{Actor, Db, Outcome, Session, Tx, WorkspaceId, queued_since};
+use super::{Actor, Db, Outcome, Session, Tx, Via, WorkspaceId, queued_since};
 use crate::error::{Error, Result};
 
 /// Most writes that share a transaction.
@@ -67,6 +67,8 @@ where
         let newcomer = Waiting { item, answer, since, has_begun: has_begun.clone() };
         let lane = Lane { workspace: session.workspace, actor: session.actor.clone(), kind };
         if self.join(&lane, newcomer)? {
+            // It writes for others too: none of their requests is this one.
+            let session = Session { via: Via::default(), ..session };
             // It runs to its end even if this request is given up.
             drop(actix_web::web::block(move || self.lead(&db, &session, &lane)));
         }

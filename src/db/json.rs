@@ -60,7 +60,7 @@ impl<T: DeserializeOwned + std::fmt::Debug> FromSql<sql_types::Jsonb, Pg> for Js
 }
 
 /// A `jsonb` column that is only echoed: never parsed, so lists cost less.
-#[derive(Debug, Clone, Serialize, AsExpression, FromSqlRow)]
+#[derive(Debug, Clone, Serialize, Deserialize, AsExpression, FromSqlRow)]
 #[serde(transparent)]
 #[diesel(sql_type = sql_types::Jsonb)]
 pub struct RawJson(Box<RawValue>);

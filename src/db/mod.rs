@@ -19,11 +19,12 @@ pub mod pool;
 mod workspace_id;
 
 use std::cell::Cell;
+use std::net::IpAddr;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use chrono::{DateTime, SubsecRound, Utc};
+use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use diesel::connection::SimpleConnection;
 use diesel::pg::PgConnection;
 use diesel::{Connection, RunQueryDsl};
@@ -90,7 +91,22 @@ pub struct Session {
     pub home: WorkspaceId,
     pub livemode: bool,
     pub actor: Actor,
+    pub via: Via,
+}
+
+/// How something was asked for: by which request, and from which address.
+#[derive(Debug, Clone, Default)]
+pub struct Via {
+    /// Empty for the service's own work.
     pub request_id: String,
+    pub ip: Option<IpAddr>,
+}
+
+/// Our own work, by a name.
+impl From<&str> for Via {
+    fn from(name: &str) -> Self {
+        Self { request_id: name.to_owned(), ip: None }
+    }
 }
 
 /// Who did something.
@@ -170,17 +186,24 @@ impl Tx<'_> {
         id::at(at, self.sequence)
     }
 
+    /// Lets what follows happen after `at`, when a record that is now locked was last changed: clocks
+    /// differ, and who waited for a lock began before who held it. So the log tells the changes of a
+    /// record in the order in which they were made.
+    pub fn not_before(&mut self, at: DateTime<Utc>) {
+        self.now = self.now.max(at + TimeDelta::microseconds(1));
+    }
+
     /// Runs `work` in a savepoint: an error undoes what `work` did and nothing else.
     pub fn savepoint<T>(&mut self, work: impl FnOnce(&mut Tx<'_>) -> Result<T>) -> Result<T> {
         let Conn { workspace, home, livemode, now, data_keys, .. } = self.conn;
         let (session, known_months, sequence) = (self.session, self.known_months, self.sequence);
-        let (done, sequence) = self.conn.pg.transaction::<_, Error, _>(|pg| {
+        let (done, sequence, now) = self.conn.pg.transaction::<_, Error, _>(|pg| {
             let conn = Conn { pg, workspace, home, livemode, now, data_keys };
             let mut inner = Tx { conn, session, known_months, sequence };
             let done = work(&mut inner)?;
-            Ok((done, inner.sequence))
+            Ok((done, inner.sequence, inner.now))
         })?;
-        self.sequence = sequence;
+        (self.sequence, self.conn.now) = (sequence, now);
         Ok(done)
     }
 }

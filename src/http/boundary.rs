@@ -167,13 +167,16 @@ fn check_parameters(req: &ServiceRequest) -> Result<()> {
         return Ok(());
     };
     for (name, value) in url::form_urlencoded::parse(req.query_string().as_bytes()) {
-        let Some(most) = known.get(name.as_ref()) else {
+        let Some(parameter) = known.get(name.as_ref()) else {
             let detail = format!("this operation has no parameter `{}`", name.escape_debug());
             let mut rejection = Rejection::new(Code::UNKNOWN_PARAMETER, detail.clone());
             rejection.errors = vec![FieldError::in_parameter(&name, "unknown_parameter", detail)];
             return Err(Error::Problem(Box::new(rejection)));
         };
-        if let Some(most) = most.filter(|most| value.chars().count() > *most) {
+        if parameter.needs_value && value.is_empty() {
+            return Err(Error::parameter(&name, format!("`{name}` has no value")));
+        }
+        if let Some(most) = parameter.max_length.filter(|most| value.chars().count() > *most) {
             let detail = format!("`{name}` takes at most {most} characters");
             return Err(Error::parameter(&name, detail));
         }

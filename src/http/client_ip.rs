@@ -5,6 +5,10 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use actix_web::HttpRequest;
 use actix_web::http::header;
 
+use super::request_id;
+use crate::app::App;
+use crate::db::Via;
+
 /// The client's address: the peer of the connection or, behind `trusted_proxies` proxies of ours,
 /// the entry of `X-Forwarded-For` that the outermost of them wrote, counted from the right because
 /// everything further left is the caller's own invention.
@@ -14,6 +18,14 @@ use actix_web::http::header;
 pub fn client_ip(req: &HttpRequest, trusted_proxies: u8) -> IpAddr {
     let peer = || req.peer_addr().map_or(Ipv4Addr::UNSPECIFIED.into(), |peer| peer.ip());
     forwarded_for(req, trusted_proxies).unwrap_or_else(peer).to_canonical()
+}
+
+impl Via {
+    /// Where a request comes from.
+    pub fn of(req: &HttpRequest) -> Self {
+        let ip = client_ip(req, App::of(req).config.trusted_proxies);
+        Self { request_id: request_id::of(req), ip: Some(ip) }
+    }
 }
 
 fn forwarded_for(req: &HttpRequest, trusted_proxies: u8) -> Option<IpAddr> {

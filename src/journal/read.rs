@@ -1,13 +1,16 @@
 //! Reading the log: always one workspace, newest first, a page at a time.
 
+use chrono::{DateTime, TimeDelta, Utc};
 use diesel::helper_types::IntoBoxed;
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use uuid::Uuid;
 
+use super::Direction;
 use super::touchpoint::{Touchpoint, TouchpointRow};
+use crate::db::json::RawJson;
 use crate::db::keyset::{SortKey, SortKind};
-use crate::db::{Conn, WorkspaceId};
+use crate::db::{Conn, WorkspaceId, id};
 use crate::error::Result;
 use crate::http::List;
 use crate::http::page::Slice;
@@ -35,18 +38,95 @@ pub fn of_customer(workspace: WorkspaceId, customer: Uuid) -> Question {
     all(workspace).filter(touchpoints::customer_id.eq(customer))
 }
 
+/// The same without what the company noted for itself.
+pub fn seen_by_customer(workspace: WorkspaceId, customer: Uuid) -> Question {
+    of_customer(workspace, customer).filter(touchpoints::direction.ne(Direction::Internal))
+}
+
 /// What happened with one organization.
 pub fn of_organization(workspace: WorkspaceId, organization: Uuid) -> Question {
     all(workspace).filter(touchpoints::organization_id.eq(organization))
 }
 
 /// The types of touchpoints that say what changed in a customer.
-pub const CHANGES: [&str; 4] = [
+pub const CHANGES: [&str; 8] = [
     "customer.updated",
     "customer.lifecycle_stage_changed",
     "customer.merged",
     "customer.merge_reverted",
+    "customer.restricted",
+    "customer.restriction_lifted",
+    "identity.added",
+    "identity.removed",
 ];
+
+/// All that says how a customer came to be as it is.
+const STATES: [&str; 11] = [
+    "customer.created",
+    "customer.updated",
+    "customer.lifecycle_stage_changed",
+    "customer.merged",
+    "customer.merge_reverted",
+    "customer.deleted",
+    "customer.restored",
+    "customer.restricted",
+    "customer.restriction_lifted",
+    "identity.added",
+    "identity.removed",
+];
+
+/// How many changes are read at once.
+pub const CHANGES_A_PAGE: usize = 1000;
+
+/// A change of one customer.
+#[derive(Debug, Queryable, Selectable)]
+#[diesel(table_name = touchpoints)]
+pub struct Changed {
+    pub id: Uuid,
+    #[diesel(column_name = type_)]
+    pub kind: String,
+    pub properties: RawJson,
+}
+
+/// What was told of a customer itself and of nobody merged into it, wherever it lies now.
+fn told_of((holders, customer): (&[Uuid], Uuid), workspace: WorkspaceId) -> Question {
+    all(workspace)
+        .filter(touchpoints::customer_id.eq_any(holders.to_vec()))
+        .filter(touchpoints::origin_customer_id.eq(customer))
+        .filter(touchpoints::type_.eq_any(STATES))
+}
+
+/// A page of what changed in a customer after `at` and before the touchpoint `before`, the newest
+/// first.
+pub fn changes_after(
+    conn: &mut Conn,
+    whose: (&[Uuid], Uuid),
+    at: DateTime<Utc>,
+    before: Option<Uuid>,
+) -> Result<Vec<Changed>> {
+    let mut question = told_of(whose, conn.workspace).filter(touchpoints::id.ge(next(at)));
+    if let Some(before) = before {
+        question = question.filter(touchpoints::id.lt(before));
+    }
+    let newest = question.order(touchpoints::id.desc()).limit(CHANGES_A_PAGE as i64);
+    Ok(newest.select(Changed::as_select()).load(conn.pg)?)
+}
+
+/// The last change of a customer at or before `at`.
+pub fn last_change(
+    conn: &mut Conn,
+    whose: (&[Uuid], Uuid),
+    at: DateTime<Utc>,
+) -> Result<Option<Uuid>> {
+    let earlier = told_of(whose, conn.workspace).filter(touchpoints::id.lt(next(at)));
+    let last = earlier.order(touchpoints::id.desc()).select(touchpoints::id);
+    Ok(last.first(conn.pg).optional()?)
+}
+
+/// The smallest id of what happened after `at`.
+fn next(at: DateTime<Utc>) -> Uuid {
+    id::floor(at + TimeDelta::microseconds(1))
+}
 
 /// The recorded changes of one field of a customer.
 pub fn changes_of(workspace: WorkspaceId, customer: Uuid, field: &str) -> Question {

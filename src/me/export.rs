@@ -2,14 +2,12 @@
 
 use actix_web::http::StatusCode;
 use actix_web::{get, post};
-use uuid::Uuid;
 
 use crate::auth::Me;
 use crate::customers::Customer;
-use crate::db::Tx;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::http::{Found, Reply};
-use crate::privacy::{self, DataRequest, DataRequestKind, DownloadLink, NewDataRequest};
+use crate::privacy::{self, DataRequest, DataRequestKind, DownloadLink};
 
 /// Ask for everything about me
 ///
@@ -24,7 +22,7 @@ pub async fn create_my_export(me: Me) -> Result<Reply> {
             let id = Customer::lock_for_person(tx, customer)?;
             let asked = match privacy::export_of(tx, id)? {
                 Some(known) => known,
-                None => ask(tx, customer, DataRequestKind::Access)?,
+                None => privacy::ask_in_person(tx, customer, DataRequestKind::Access)?,
             };
             Reply::json(StatusCode::ACCEPTED, &asked)
         })
@@ -42,7 +40,7 @@ pub async fn get_my_export(me: Me) -> Result<Reply> {
         .read(move |conn| {
             let id = Customer::find_for_person(conn, customer)?;
             let known = privacy::export_of(conn, id)?;
-            known.ok_or_else(crate::error::Error::not_found).map(Found)
+            known.ok_or_else(Error::not_found).map(Found)
         })
         .await
 }
@@ -58,21 +56,8 @@ pub async fn create_my_export_link(me: Me) -> Result<Reply> {
     grant
         .write(move |tx| {
             let id = Customer::lock_for_person(tx, customer)?;
-            let known = privacy::export_of(tx, id)?.ok_or_else(crate::error::Error::not_found)?;
+            let known = privacy::export_of(tx, id)?.ok_or_else(Error::not_found)?;
             privacy::download_link(tx, &app.config.public_url, known.id)
         })
         .await
-}
-
-/// Records what a customer asks, who has shown who they are by their token.
-pub fn ask(tx: &mut Tx, customer_id: Uuid, kind: DataRequestKind) -> Result<DataRequest> {
-    let asked = NewDataRequest {
-        customer_id,
-        kind,
-        note: None,
-        purposes: Vec::new(),
-        received_at: None,
-        is_verified: true,
-    };
-    asked.insert(tx)
 }

@@ -7,7 +7,6 @@ mod types;
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, delete, get, patch, put};
-use diesel::prelude::*;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::auth::Me;
@@ -17,9 +16,8 @@ use crate::customers::Customer;
 use crate::error::Result;
 use crate::http::reply::Plain;
 use crate::http::{Found, IfMatch, Json, List, Page, Query, Reply};
-use crate::journal::{Direction, read};
-use crate::privacy::{DataRequest, DataRequestKind};
-use crate::schema::touchpoints;
+use crate::journal::read;
+use crate::privacy::{self, DataRequest, DataRequestKind};
 use types::{MyProfile, MyProfilePatch, MyTouchpoint};
 
 pub fn routes(api: &mut ServiceConfig) {
@@ -69,14 +67,14 @@ async fn update_my_profile(
 ///
 /// Everything about me goes, and cannot come back by itself. It begins at once and goes on in the
 /// background; the answer is the request, which the company keeps with its certificate. My token ends
-/// with it.
+/// with it. Asked again, the answer is the same request.
 #[utoipa::path(tag = "me", security(("bearer" = ["me:write"])), responses((status = 202, body = DataRequest)))]
 #[delete("/me")]
 async fn delete_my_profile(me: Me) -> Result<Reply> {
     let customer = me.customer;
     me.grant()?
         .write(move |tx| {
-            let asked = export::ask(tx, customer, DataRequestKind::Erasure)?;
+            let asked = privacy::ask_in_person(tx, customer, DataRequestKind::Erasure)?;
             Reply::json(StatusCode::ACCEPTED, &asked)
         })
         .await
@@ -122,10 +120,7 @@ async fn list_my_touchpoints(me: Me, page: Query<Page>) -> Result<Reply> {
         .list(move |conn| {
             let customer = Customer::find_for_person(conn, customer)?;
             let workspace = conn.workspace;
-            let page = read::list(conn, &slice, || {
-                let mine = read::of_customer(workspace, customer);
-                mine.filter(touchpoints::direction.ne(Direction::Internal))
-            })?;
+            let page = read::list(conn, &slice, || read::seen_by_customer(workspace, customer))?;
             page.try_map(|touchpoint| Ok(MyTouchpoint::from(touchpoint)))
         })
         .await

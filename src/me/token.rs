@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 use validator::Validate;
 
+use crate::audit;
 use crate::auth::scope::Scopes;
 use crate::auth::token::{Claims, Subject};
 use crate::auth::{Caller, Scope};
@@ -16,7 +17,7 @@ use crate::error::Result;
 use crate::http::{Json, Path, Reply};
 
 /// How long a token works where nobody says otherwise.
-const USUAL_SECONDS: i64 = 3600;
+const USUAL_SECONDS: i32 = 3600;
 
 /// A token to be made for a customer.
 #[derive(Debug, Clone, Deserialize, Validate, ToSchema)]
@@ -25,7 +26,7 @@ pub struct NewCustomerToken {
     /// How long it works, at most a day; an hour where absent.
     #[validate(range(min = 60, max = 86400))]
     #[schema(example = 3600, minimum = 60, maximum = 86400)]
-    pub expires_in_seconds: Option<i64>,
+    pub expires_in_seconds: Option<i32>,
 }
 
 /// A token that opens a customer's own data, and nothing else.
@@ -54,7 +55,7 @@ pub async fn create_customer_token(
     grant
         .write(move |tx| {
             let customer = Customer::current_id(tx, *id)?;
-            let seconds = new.expires_in_seconds.unwrap_or(USUAL_SECONDS);
+            let seconds = i64::from(new.expires_in_seconds.unwrap_or(USUAL_SECONDS));
             let expires_at = tx.now + TimeDelta::seconds(seconds);
             let claims = Claims {
                 sub: customer,
@@ -69,6 +70,7 @@ pub async fn create_customer_token(
                 sid: None,
                 ver: None,
             };
+            audit::done(tx, "customer_token.created", customer)?;
             let token = CustomerToken { token: app.tokens.issue(&claims)?, expires_at };
             Ok(Reply::json(StatusCode::CREATED, &token)?.with("Location", "/v1/me".into()))
         })

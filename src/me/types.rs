@@ -153,7 +153,7 @@ pub struct MyProfilePatch {
     /// Postal addresses; replaces all.
     #[serde(default, deserialize_with = "null_empties")]
     #[validate(length(max = 20), nested)]
-    #[schema(value_type = Option<Vec<Address>>)]
+    #[schema(value_type = Option<Vec<Address>>, max_items = 20)]
     pub addresses: Option<Jsonb<Vec<Address>>>,
     /// What I would like to hear about.
     #[serde(default, with = "double_option")]

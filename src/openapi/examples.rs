@@ -71,9 +71,16 @@ impl Examples<'_> {
             Some("integer") => schema.get("minimum").cloned().unwrap_or(json!(1)),
             Some("number") => schema.get("minimum").cloned().unwrap_or(json!(1.5)),
             Some("boolean") => json!(false),
-            // Whatever may be null is null, unless its author says better.
-            _ => Value::Null,
+            _ => self.of_choice(map),
         }
+    }
+
+    /// Whatever may be null is null, unless the author of what else it may be says better.
+    fn of_choice(&self, schema: &Map<String, Value>) -> Value {
+        let choices = schema.get("oneOf").and_then(Value::as_array).into_iter().flatten();
+        let named = choices.filter_map(|choice| walk::reference(choice.as_object()?));
+        let mut offered = named.filter_map(|name| self.schemas.get(name)?.get("example"));
+        offered.next().cloned().unwrap_or_default()
     }
 
     fn of_component(&self, name: &str, inside: &mut Vec<String>) -> Value {

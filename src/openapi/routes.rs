@@ -17,8 +17,17 @@ pub struct Routes {
     secured: HashMap<String, HashSet<String>>,
 }
 
-/// Names of query parameters, and how many characters each takes, where the document says so.
-pub type QueryParameters = HashMap<String, Option<usize>>;
+/// Query parameters by name.
+pub type QueryParameters = HashMap<String, QueryParameter>;
+
+/// What the document says about a query parameter.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct QueryParameter {
+    /// Characters that it takes at most.
+    pub max_length: Option<usize>,
+    /// Whether it is a number, a word of a list or an id, of which none is empty.
+    pub needs_value: bool,
+}
 
 /// One step of a path: the literal steps that may follow it, and the parameter that may.
 #[derive(Debug, Default)]
@@ -127,6 +136,16 @@ fn in_query(operation: &Value, shared: &Value) -> QueryParameters {
         None => parameter,
     });
     let query = parameters.filter(|parameter| parameter["in"] == "query");
-    let most = |parameter: &Value| usize::try_from(parameter["schema"]["maxLength"].as_u64()?).ok();
-    query.filter_map(|it| Some((it["name"].as_str()?.to_owned(), most(it)))).collect()
+    let named =
+        |it: &Value| Some((it["name"].as_str()?.to_owned(), QueryParameter::of(&it["schema"])));
+    query.filter_map(named).collect()
+}
+
+impl QueryParameter {
+    fn of(schema: &Value) -> Self {
+        let most = schema["maxLength"].as_u64();
+        let is_text = schema["type"] == "string" || schema["type"] == json!(["string", "null"]);
+        let is_free = is_text && schema["format"].is_null() && schema["enum"].is_null();
+        Self { max_length: most.and_then(|most| usize::try_from(most).ok()), needs_value: !is_free }
+    }
 }

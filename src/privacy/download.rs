@@ -12,9 +12,10 @@ use super::archive;
 use super::requests;
 use super::types::Row;
 use crate::app::App;
+use crate::audit;
 use crate::auth::link::LinkText;
 use crate::auth::{Caller, Scope, blocking};
-use crate::db::{Conn, Outcome, Server, Session, Tx, WorkspaceId};
+use crate::db::{Conn, Outcome, Server, Session, Tx, Via};
 use crate::error::{Error, Result};
 use crate::http::client_ip::client_ip;
 use crate::http::rate_limit::Bucket;
@@ -64,6 +65,7 @@ pub fn issue(tx: &mut Tx, public_url: &str, id: Uuid) -> Result<Reply> {
     diesel::update(requests::of(tx.workspace).filter(d::id.eq(id)))
         .set((d::link_hash.eq(link.hash().to_vec()), d::link_expires_at.eq(expires_at)))
         .execute(tx.pg)?;
+    audit::done(tx, "data_request.link_created", id)?;
     let url = format!("{public_url}/downloads/{}", link.reveal());
     let made = Reply::json(StatusCode::CREATED, &DownloadLink { url: url.clone(), expires_at })?;
     Ok(made.with("Location", url))
@@ -115,6 +117,7 @@ pub async fn download_archive(req: HttpRequest, token: Path<String>) -> Result<R
             if used == 0 {
                 return Err(Error::not_found());
             }
+            audit::done(tx, "data_request.downloaded", row.id)?;
             file(archive::load(tx, row.id)?, row.id)
         })
         .await
@@ -142,6 +145,7 @@ fn find(conn: &mut Conn, link: &LinkText) -> Result<Row> {
 struct Visit {
     app: App,
     link: LinkText,
+    via: Via,
 }
 
 impl Visit {
@@ -150,13 +154,12 @@ impl Visit {
         let ip = client_ip(req, app.config.trusted_proxies);
         app.limits.charge(req, Bucket::Ip(ip), 1)?;
         let link = LinkText::parse(PREFIX, token).ok_or_else(Error::not_found)?;
-        Ok(Self { app, link })
+        Ok(Self { app, link, via: Via::of(req) })
     }
 
     /// The workspace that the link names; whether it is right, only the stored hash knows.
     fn session(&self) -> Result<Session> {
-        let workspace = WorkspaceId::trusted(self.link.workspace());
-        self.app.db.system(|pg| workspaces::own_session(pg, workspace))
+        workspaces::session_of_link(&self.app.db, self.link.workspace(), self.via.clone())
     }
 
     async fn read(

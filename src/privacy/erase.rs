@@ -14,6 +14,7 @@ use super::requests;
 use super::subject::{PORTION, Subject};
 use super::types::{DataRequestStatus, ErasedRecords, ErasureCertificate, Row};
 use crate::app::App;
+use crate::audit;
 use crate::customers::identities::MarkKey;
 use crate::customers::{self, Customer, IdentityType};
 use crate::db::json::Jsonb;
@@ -84,6 +85,7 @@ fn begin(tx: &mut Tx, id: Uuid) -> Result<Option<Plan>> {
         .select(data_requests::id);
     let all: Vec<Uuid> = of_customer.load(tx.pg)?;
     archive::discard(tx, &all)?;
+    audit::forget(tx, &[subject.customers.as_slice(), all.as_slice()].concat())?;
     run(tx, &subject)?;
     record(tx, customers::customer_change("customer.erased", customer, json!({})))?;
     let certificate = ErasureCertificate {
@@ -243,6 +245,8 @@ fn finish(tx: &mut Tx, id: Uuid, plan: &Plan, copies: i64) -> Result<()> {
         copies_deleted: copies,
         ..plan.certificate.clone()
     };
+    // As evidence: the audit log is sealed.
+    audit::created(tx, "data_request.certified", id, &certificate)?;
     diesel::update(requests::of(tx.workspace).filter(data_requests::id.eq(id)))
         .set(data_requests::certificate.eq(Jsonb(certificate)))
         .execute(tx.pg)?;

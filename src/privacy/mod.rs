@@ -19,7 +19,7 @@ use uuid::Uuid;
 pub use archive::work as make_archive;
 pub use download::{DownloadLink, issue as download_link};
 pub use erase::{sweep, work as erase};
-pub use requests::{export_of, prune};
+pub use requests::{ask_in_person, export_of, prune};
 pub use types::{DataRequest, DataRequestKind, DataRequestStatus, NewDataRequest};
 
 use crate::auth::{Caller, Grant, Scope};

@@ -2,9 +2,11 @@
 
 use actix_web::post;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use utoipa::ToSchema;
 use validator::Validate;
 
+use crate::audit::{self, Event};
 use crate::auth::{Caller, Scope};
 use crate::customers::erased;
 use crate::customers::identities::{Mark, MarkKey, NewIdentity, marks};
@@ -44,8 +46,13 @@ pub async fn readmit_identities(caller: Caller, who: Json<Readmission>) -> Resul
             let readmitted = erased::readmit(tx, &marks)?;
             let keys: Vec<MarkKey> = marks.iter().map(Mark::key).collect();
             suppressions::readmit(tx, &keys)?;
-            let readmitted = i64::try_from(readmitted).unwrap_or(i64::MAX);
-            Ok(Plain(ReadmissionResult { readmitted }))
+            let done =
+                ReadmissionResult { readmitted: i64::try_from(readmitted).unwrap_or(i64::MAX) };
+            let after = Some(json!({ "readmitted": done.readmitted }));
+            let event =
+                Event { action: "identities.readmitted", resource_id: None, before: None, after };
+            audit::record(tx, event)?;
+            Ok(Plain(done))
         })
         .await
 }

@@ -150,6 +150,13 @@ pub const PARTS: &[Part] = &[
               where workspace_id = $1 and customer_id = any($2)",
         ),
     },
+    // What others did is about them: an event about a customer has ids and figures only.
+    Part {
+        table: "audit_events",
+        about: "What the customer did that is kept as evidence, and from where.",
+        of: Some("t.actor_id = any($2)"),
+        erasure: Erasure::Code(Treatment::Cleared, "`audit::forget`"),
+    },
 ];
 
 /// Tables that hold copies of answers and messages, and what is searched in them for the person. They

@@ -13,6 +13,7 @@ use super::types::{
     ANSWERED_WITHIN, DataRequest, DataRequestFilter, DataRequestKind, DataRequestStatus,
     EXTENDED_BY, NewDataRequest, Row,
 };
+use crate::audit;
 use crate::consents::{self, ConsentPurpose};
 use crate::customers::{self, Customer};
 use crate::db::{Conn, Tx, WorkspaceId};
@@ -154,6 +155,23 @@ impl NewDataRequest {
     }
 }
 
+/// What a customer asks who has shown who they are: begins to answer it, also where it was recorded
+/// before. Asked again, it is the same request.
+pub fn ask_in_person(tx: &mut Tx, customer_id: Uuid, kind: DataRequestKind) -> Result<DataRequest> {
+    let customer = Customer::lock_for_person(tx, customer_id)?;
+    let Some(known) = open(tx, customer, kind)? else {
+        let (note, purposes, received_at) = (None, Vec::new(), None);
+        let asked =
+            NewDataRequest { customer_id, kind, note, purposes, received_at, is_verified: true };
+        return asked.insert(tx);
+    };
+    let row = Row::lock(tx, known)?;
+    match row.status {
+        DataRequestStatus::Processing => Ok(row.into()),
+        _ => process(tx, known, IfMatch(None)),
+    }
+}
+
 fn open(tx: &mut Tx, customer: Uuid, kind: DataRequestKind) -> Result<Option<Uuid>> {
     let found = of(tx.workspace)
         .filter(data_requests::customer_id.eq(customer))
@@ -286,7 +304,10 @@ impl Row {
         Ok(after.into())
     }
 
+    /// Tells the timeline of the customer and the audit log.
     fn note(&self, tx: &mut Tx, kind: &'static str) -> Result<()> {
+        let shown = json!({ "kind": self.kind, "customer_id": self.customer_id });
+        audit::created(tx, kind, self.id, &shown)?;
         record(
             tx,
             Change {

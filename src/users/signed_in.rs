@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::logins::Account;
 use super::{UserStatus, change};
+use crate::audit;
 use crate::auth::refresh::RefreshText;
 use crate::db::{Tx, WorkspaceId};
 use crate::error::{Error, OnConstraint, Result};
@@ -63,6 +64,7 @@ pub fn begin(tx: &mut Tx, account: Account, lasts: bool) -> Result<Option<Opened
         false => None,
     };
     record(tx, change("user.signed_in", account.id, json!({})))?;
+    audit::created(tx, "user.signed_in", account.id, &json!({ "livemode": livemode }))?;
     Ok(Some(Opened { account, livemode, refresh }))
 }
 
@@ -137,7 +139,8 @@ fn end(tx: &mut Tx, user: Uuid, family: Uuid, reason: &str) -> Result<()> {
         return Ok(());
     }
     refuse_access_tokens(tx, user)?;
-    record(tx, change("user.signed_out", user, json!({ "reason": reason })))
+    record(tx, change("user.signed_out", user, json!({ "reason": reason })))?;
+    audit::created(tx, "user.signed_out", user, &json!({ "reason": reason }))
 }
 
 /// Refuses every access token that the user has now.

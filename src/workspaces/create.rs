@@ -2,12 +2,14 @@
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
+use serde::Serialize;
 use uuid::Uuid;
 
 use super::{NewOwner, NewWorkspace, Workspace, allow_origins};
+use crate::audit::{self, By, Event};
 use crate::auth::{Role, password};
 use crate::db::json::Jsonb;
-use crate::db::{Db, id};
+use crate::db::{Actor, Db, Via, id};
 use crate::error::{Error, Result};
 use crate::schema::{workspace_slugs, workspaces};
 use crate::seal::{DataKey, MasterKey};
@@ -15,12 +17,8 @@ use crate::users::NewUser;
 
 /// Makes a workspace, its test twin, their keys and the first user, all or nothing. `new` has been
 /// validated. Blocks: hashing the owner's password takes its time, before the transaction.
-pub fn create(
-    db: &Db,
-    master: &MasterKey,
-    new: &NewWorkspace,
-    now: DateTime<Utc>,
-) -> Result<Workspace> {
+pub fn create(db: &Db, master: &MasterKey, new: &NewWorkspace, via: &Via) -> Result<Workspace> {
+    let now = Utc::now();
     let owner = new.owner.as_ref().map(FirstUser::of).transpose()?;
     db.system_write(|pg| {
         let (home, twin) = (id::at(now, 1), id::at(now, 2));
@@ -29,10 +27,29 @@ pub fn create(
         let made = insert(pg, master, new, Pair { id: home, twin, livemode: true }, now)?;
         allow_origins(pg, made.home(), &new.settings.cors_origins)?;
         if let Some(FirstUser { user, hash }) = &owner {
-            crate::users::add(pg, made.home(), id::at(now, 3), user, Some(hash.as_str()), now)?;
+            let id = id::at(now, 3);
+            let added = crate::users::add(pg, made.home(), id, user, Some(hash.as_str()), now)?;
+            note(pg, &made, via, ("user.created", id, 5), &added)?;
         }
+        note(pg, &made, via, ("workspace.created", made.id, 4), &made)?;
         Ok(made)
     })
+}
+
+/// The audit event of something made with the workspace, before there is anybody in it.
+fn note(
+    pg: &mut PgConnection,
+    workspace: &Workspace,
+    via: &Via,
+    (action, made, sequence): (&'static str, Uuid, u16),
+    after: &impl Serialize,
+) -> Result<()> {
+    let (at, home) = (workspace.created_at, workspace.home());
+    let id = id::at(at, sequence);
+    let by = By { workspace: home, actor: &Actor::SYSTEM, via, at, id };
+    let after = serde_json::to_value(after).map_err(|error| Error::internal(error.to_string()))?;
+    let event = Event { action, resource_id: Some(made), before: None, after: Some(after) };
+    audit::record_as(pg, &by, event)
 }
 
 /// The owner as the users know one.

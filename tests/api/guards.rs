@@ -2,6 +2,7 @@
 //! the day it is described, and one that cannot be guarded fails here.
 
 mod access;
+mod audited;
 pub mod calls;
 pub mod fixtures;
 mod foreign;

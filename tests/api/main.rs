@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
 mod api_keys;
+mod as_of;
 mod attributes;
+mod audit;
 mod channels;
 mod consents;
 mod customer_search;

@@ -5,6 +5,7 @@ use std::process::{Command, Output};
 use diesel::connection::SimpleConnection;
 use serde_json::json;
 
+use crate::audit::sealing::seal_all;
 use crate::harness::{App, Client};
 
 /// The key under which the suite's databases are sealed.
@@ -13,7 +14,7 @@ const MASTER_KEY: &str = "000000000000000000000000000000000000000000000000000000
 const FOREIGN_KEY: &str = "1111111111111111111111111111111111111111111111111111111111111111";
 
 /// What is done behind the API, how it is undone, the checks that find it, and what they name.
-const FAULTS: [(&str, &str, &[&str], &str); 18] = [
+const FAULTS: [(&str, &str, &[&str], &str); 26] = [
     (
         "update consents set state = 'granted' where state = 'withdrawn'",
         "update consents set state = 'withdrawn' where state = 'granted'",
@@ -124,6 +125,59 @@ const FAULTS: [(&str, &str, &[&str], &str); 18] = [
         &["partitions", "touchpoint_daily", "customer_activity", "customer_stats", "message_ids"],
         "touchpoints_2026_03 is not attached",
     ),
+    (
+        "update audit_events set action = 'tag.created' where action = 'channel.created'",
+        "update audit_events set action = 'channel.created' where action = 'tag.created'",
+        &["audit_events"],
+        "does not have the hash that it was written with",
+    ),
+    (
+        "update audit_events set after = (after::text || ' ')::json where action = 'channel.created'",
+        "update audit_events set after = rtrim(after::text)::json where action = 'channel.created'",
+        &["audit_events"],
+        "has another `after` than it was written with",
+    ),
+    (
+        "update audit_events set ip = '127.0.0.2' where ip = '127.0.0.1'",
+        "update audit_events set ip = '127.0.0.1' where ip = '127.0.0.2'",
+        &["audit_events"],
+        "has another `ip`",
+    ),
+    (
+        "create schema aside;
+         create table aside.gone as select * from audit_events where action = 'channel.created';
+         delete from audit_events where action = 'channel.created'",
+        "insert into audit_events select * from aside.gone; drop schema aside cascade",
+        &["audit_seals"],
+        "closed 1 events and has 0",
+    ),
+    (
+        "insert into audit_events (workspace_id, id, occurred_at, actor_type, action, resource_type, hash, seal_id)
+           select workspace_id, workspace_id, occurred_at, actor_type, action, resource_type, hash, seal_id
+             from audit_events where action = 'channel.created'",
+        "delete from audit_events where id = workspace_id",
+        &["audit_events", "audit_seals"],
+        "closed 1 events and has 2",
+    ),
+    (
+        "update audit_events e set seal_id = s.id from audit_seals s where e.action = 'channel.created' and s.sequence = 1",
+        "update audit_events e set seal_id = s.id from audit_seals s where e.action = 'channel.created' and s.sequence = 2",
+        &["audit_seals"],
+        "closed 3 events and has 4",
+    ),
+    (
+        "update audit_seals set sealed_at = sealed_at + interval '1 second' where sequence = 2",
+        "update audit_seals set sealed_at = sealed_at - interval '1 second' where sequence = 2",
+        &["audit_seals"],
+        "does not have the hash that it was made with",
+    ),
+    (
+        "create schema aside; create table aside.gone as select * from audit_seals where sequence = 1;
+         delete from audit_seals where sequence = 1",
+        "insert into audit_seals select * from aside.gone; drop schema aside cascade",
+        &["audit_seals"],
+        "is number 2 and does not follow the one before",
+    ),
 ];
 
 fn verify(app: &App, master_key: &str) -> Output {
@@ -164,7 +218,9 @@ fn filled() -> (App, Client) {
         "name": "Mail", "type": "email", "provider": "smtp", "direction": "both",
         "config": { "host": "mail.example.com", "password": "correct horse battery" },
     });
+    seal_all(&app, &client, true);
     let channel = client.post("/v1/channels", channel).expect(201).id();
+    seal_all(&app, &client, true);
     for new in [
         json!({ "type": "order.placed", "source": "shop", "message_id": "order-1",
                 "customer": { "id": ada }, "channel": { "id": channel },
@@ -187,8 +243,12 @@ fn a_whole_database_is_found_whole_and_left_as_it_is() {
     let output = verify(&app, MASTER_KEY);
     let (text, names) = faulty(&output);
     assert_eq!((output.status.code(), names), (Some(0), Vec::<String>::new()), "{text}");
-    assert_eq!(text.lines().count(), 14, "{text}");
-    for line in ["ok     data_keys: 2 workspaces", "ok     secrets: 1 channels"] {
+    assert_eq!(text.lines().count(), 16, "{text}");
+    for line in [
+        "ok     data_keys: 2 workspaces",
+        "ok     secrets: 1 channels",
+        "ok     audit_seals: 2 seals",
+    ] {
         assert!(text.lines().any(|found| found == line), "`{line}` is not in\n{text}");
     }
     assert_eq!(app.checksums(), before);

@@ -59,13 +59,13 @@ RULES = {
     "number_out_of_range", "too_many_keys", "invalid_key",
     # One field and another.
     "duplicate_source", "immutable", "invalid_attribute", "invalid_options", "invalid_period", "invalid_scopes",
-    "invalid_source", "invalid_unique", "required", "same_customer", "ambiguous_reference", "invalid_basis",
+    "invalid_source", "invalid_unique", "required", "same_customer", "not_an_objection", "ambiguous_reference", "invalid_basis",
     # Predicates are exactly one of five things, and only some operators fit a field.
     "ambiguous_predicate", "empty_predicate", "invalid_operator", "invalid_value", "too_deep",
     "unknown_field", "too_many_clauses",
     # What is there, what was before, and what time it is.
     "already_exists", "customer_not_found", "idempotency_key_reused", "in_the_future", "in_the_past",
-    "not_found", "too_many_consents",
+    "not_found", "too_many_consents", "reserved_type",
     "invalid_cursor", "version_mismatch", "precondition_failed",
     # OAuth's own, for made-up logins.
     "invalid_grant", "invalid_request", "unsupported_grant_type", "invalid_scope", "invalid_client",

@@ -46,3 +46,26 @@ pub fn survivors(conn: &mut Conn, ids: &[Uuid]) -> Result<HashMap<Uuid, Uuid>> {
     .load(conn.pg)?;
     Ok(leads.into_iter().map(|lead| (lead.asked, lead.id)).collect())
 }
+
+/// The customer and all that it was merged into, one after the other, deleted or not: what was told
+/// of it lies with the last, and on the way there while a merge still moves it.
+pub fn way(conn: &mut Conn, id: Uuid) -> Result<Vec<Uuid>> {
+    #[derive(QueryableByName)]
+    struct Step {
+        #[diesel(sql_type = SqlUuid)]
+        id: Uuid,
+    }
+    let steps: Vec<Step> = diesel::sql_query(
+        "with recursive way(id) as (
+             select $2
+             union
+             select c.merged_into_id from way join customers c on c.id = way.id
+              where c.workspace_id = $1 and c.merged_into_id is not null
+         )
+         select id from way",
+    )
+    .bind::<SqlUuid, _>(conn.workspace)
+    .bind::<SqlUuid, _>(id)
+    .load(conn.pg)?;
+    Ok(steps.into_iter().map(|step| step.id).collect())
+}

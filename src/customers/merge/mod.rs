@@ -10,16 +10,17 @@ use actix_web::{get, post};
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 use validator::Validate;
 
 pub use fields::{MergeFields, Side};
-pub use lead::{survivor, survivors};
+pub use lead::{survivor, survivors, way};
 pub use registry::{OTHERS, PARTS};
 pub use run::{is_being_undone, tree, work};
 
-use super::Customer;
+use super::{Customer, CustomerStatus};
 use crate::auth::{Caller, Scope};
 use crate::db::json::{Jsonb, RawJson};
 use crate::db::keyset::{SortKey, SortKind};
@@ -258,6 +259,24 @@ pub async fn revert_merge(caller: Caller, id: Path<Uuid>, if_match: IfMatch) -> 
 #[diesel::dsl::auto_type(no_type_alias)]
 fn of(workspace: WorkspaceId) -> _ {
     merges::table.filter(merges::workspace_id.eq(workspace))
+}
+
+/// The customer that this one was part of at `at`, by a merge that held then. One whose touchpoints
+/// move back for a while holds until they have.
+pub fn part_of(conn: &mut Conn, id: Uuid, at: DateTime<Utc>) -> Result<Option<Uuid>> {
+    let then = of(conn.workspace)
+        .filter(merges::source_id.eq(id))
+        .filter(merges::created_at.le(at))
+        .filter(merges::reverted_at.is_null().or(merges::reverted_at.gt(at)));
+    Ok(then.order(merges::id.desc()).select(merges::customer_id).first(conn.pg).optional()?)
+}
+
+/// The status that a merged customer had before.
+pub fn former_status(conn: &mut Conn, id: Uuid) -> Result<CustomerStatus> {
+    let last = of(conn.workspace).filter(merges::source_id.eq(id)).order(merges::id.desc());
+    let kept: Option<Jsonb<Value>> = last.select(merges::kept).first(conn.pg).optional()?;
+    let status = kept.and_then(|kept| kept.0["status"].as_str()?.parse().ok());
+    Ok(status.unwrap_or(CustomerStatus::Active))
 }
 
 impl Merge {

@@ -86,7 +86,9 @@ pub const OTHERS: &[(&str, &str)] = &[
     ("touchpoints", "moved in portions, see `rows.rs`"),
     ("customer_activity", "moves with the touchpoints that it counts"),
     ("customer_stats", "moves with the touchpoints that it counts"),
+    ("audit_events", "tell what was done to whom as it was done"),
     ("consent_events", "the ledger follows its consent, and names whose word it was at first"),
+    ("data_requests", "name who asked; whoever answers is led to the survivor"),
     ("customers", "`merged_into_id` says what this merge did"),
     ("merges", "the record of this and of earlier merges"),
     (

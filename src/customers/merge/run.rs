@@ -9,8 +9,9 @@ use uuid::Uuid;
 use super::fields::{self, Changes, MergeFields, Undone};
 use super::registry::{PARTS, Part};
 use super::rows::{Move, PORTION};
-use super::{Merge, MergeCause, MergeStatus, MovedRecords};
+use super::{Merge, MergeCause, MergeStatus, MovedRecords, former_status};
 use crate::app::App;
+use crate::audit;
 use crate::customers::requests::CustomerPatch;
 use crate::customers::types::{CustomerFields, CustomerStatus};
 use crate::customers::update::{mirror, to_json};
@@ -40,13 +41,20 @@ pub fn merge(
     let changes = fields::decide(&before, &other, chosen);
     change_fields(tx, survivor.id, fields::applied(&before, &changes))?;
     let merge = insert(tx, &survivor, &source, cause, &changes)?;
-    point_to(tx, source.id, Some(survivor.id))?;
+    point_to(tx, source.id, Some(survivor.id), CustomerStatus::Merged)?;
     let moved = join(tx, &merge)?;
-    mirror(tx, survivor.id)?;
-    let properties = json!({ "source_id": source.id, "merge_id": merge.id, "changes": changes });
+    let mut told = changes;
+    told.extend(mirror(tx, &survivor)?);
+    let properties = json!({ "source_id": source.id, "merge_id": merge.id, "changes": told });
     record(tx, customer_change("customer.merged", survivor.id, properties))?;
+    audit::created(tx, "customer.merged", survivor.id, &ids(&merge))?;
     move_rows(tx, &merge, moved)?;
     Ok(merge.id)
+}
+
+/// What the audit log says about a merge: nothing that an erasure would have to look for.
+fn ids(merge: &Merge) -> Value {
+    json!({ "merge_id": merge.id, "source_id": merge.source_id, "cause": merge.cause })
 }
 
 /// Both customers, locked in the order of their ids, so that two merges cannot wait crosswise.
@@ -99,7 +107,7 @@ fn insert(
 ) -> Result<Merge> {
     use merges as m;
     let id = tx.new_id();
-    let kept = keep(tx, survivor.id, source.id)?;
+    let kept = keep(tx, survivor.id, source)?;
     let actor = journal::actor(tx);
     diesel::insert_into(m::table)
         .values((
@@ -124,19 +132,19 @@ fn insert(
         .on_constraint("merges_source_exists", Error::not_found)
 }
 
-/// What no row will remember, by table.
-fn keep(tx: &mut Tx, survivor: Uuid, source: Uuid) -> Result<Value> {
+/// What no row will remember: the status, and by table.
+fn keep(tx: &mut Tx, survivor: Uuid, source: &CustomerFields) -> Result<Value> {
     #[derive(QueryableByName)]
     struct Kept {
         #[diesel(sql_type = SqlJsonb)]
         value: Value,
     }
-    let mut kept = Map::new();
+    let mut kept = Map::from_iter([("status".to_owned(), json!(source.status))]);
     for Part { table, keep, .. } in PARTS {
         let Some(question) = keep else { continue };
         let found: Option<Kept> = diesel::sql_query(*question)
             .bind::<SqlUuid, _>(tx.workspace)
-            .bind::<SqlUuid, _>(source)
+            .bind::<SqlUuid, _>(source.id)
             .bind::<SqlUuid, _>(survivor)
             .get_result(tx.pg)
             .optional()?;
@@ -146,11 +154,7 @@ fn keep(tx: &mut Tx, survivor: Uuid, source: Uuid) -> Result<Value> {
 }
 
 /// Makes a customer lead to another, or be one of its own again.
-fn point_to(tx: &mut Tx, id: Uuid, survivor: Option<Uuid>) -> Result<()> {
-    let status = match survivor {
-        Some(_) => CustomerStatus::Merged,
-        None => CustomerStatus::Active,
-    };
+fn point_to(tx: &mut Tx, id: Uuid, survivor: Option<Uuid>, status: CustomerStatus) -> Result<()> {
     let target = customers::table
         .filter(customers::workspace_id.eq(tx.workspace))
         .filter(customers::id.eq(id));
@@ -225,15 +229,19 @@ pub fn revert(tx: &mut Tx, id: Uuid, if_match: IfMatch) -> Result<()> {
     }
     let survivor = Customer::lock(tx, merge.customer_id)?;
     let origins = tree(tx, merge.source_id)?;
-    point_to(tx, merge.source_id, None)?;
+    let status = former_status(tx, merge.source_id)?;
+    point_to(tx, merge.source_id, None, status)?;
+    let source = Customer::lock(tx, merge.source_id)?;
     undo(tx, &merge, &origins)?;
     let now = to_json(&survivor)?;
     let Undone { back, changed_since } = fields::undone(&now, &merge.fields.parse()?);
     change_fields(tx, survivor.id, fields::applied(&now, &back))?;
     pass_on(tx, &merge, &changed_since)?;
-    mirror(tx, merge.source_id)?;
-    mirror(tx, merge.customer_id)?;
-    note_revert(tx, &merge, back)?;
+    let found = mirror(tx, &source)?;
+    let mut told = back;
+    told.extend(mirror(tx, &survivor)?);
+    note_revert(tx, &merge, told, found)?;
+    audit::created(tx, "customer.merge_reverted", survivor.id, &ids(&merge))?;
     let total = homewards(&merge, origins).count(tx)?;
     let moved = MovedRecords { touchpoints: 0, touchpoints_total: total, ..merge.moved()? };
     merge.advance(tx, MergeStatus::Reverting, &moved)?;
@@ -276,12 +284,14 @@ fn pass_on(tx: &mut Tx, merge: &Merge, changed_since: &Changes) -> Result<()> {
     Ok(())
 }
 
-fn note_revert(tx: &mut Tx, merge: &Merge, changes: Changes) -> Result<()> {
+/// What changed in the survivor, and in the customer that is found again.
+fn note_revert(tx: &mut Tx, merge: &Merge, changes: Changes, found: Changes) -> Result<()> {
     let properties =
         |changes| json!({ "source_id": merge.source_id, "merge_id": merge.id, "changes": changes });
     let survivor =
         customer_change("customer.merge_reverted", merge.customer_id, properties(json!(changes)));
-    let source = customer_change("customer.merge_reverted", merge.source_id, properties(json!({})));
+    let source =
+        customer_change("customer.merge_reverted", merge.source_id, properties(json!(found)));
     journal::record_all(tx, [survivor, source])
 }
 
@@ -362,7 +372,7 @@ fn sweep(tx: &mut Tx, merge: &Merge) -> Result<()> {
     let late = join(tx, merge)?;
     let touchpoints = forth(merge).step(tx)?;
     if late.identities > 0 {
-        mirror(tx, merge.customer_id)?;
+        mirror_late(tx, merge.customer_id)?;
     }
     if late.identities + late.memberships + late.consents + touchpoints > 0 {
         forth(merge).settle(tx)?;
@@ -378,6 +388,16 @@ fn sweep(tx: &mut Tx, merge: &Merge) -> Result<()> {
         merge.advance(tx, MergeStatus::Completed, &moved)?;
     }
     Ok(())
+}
+
+/// Marks that came late change what the survivor is known by.
+fn mirror_late(tx: &mut Tx, survivor: Uuid) -> Result<()> {
+    let before = Customer::lock_fields(tx, survivor)?;
+    let changes = mirror(tx, &before)?;
+    if changes.is_empty() {
+        return Ok(());
+    }
+    record(tx, customer_change("customer.updated", survivor, json!({ "changes": changes })))
 }
 
 /// The job that moves long timelines, a portion in each transaction. Run again after a crash, it goes

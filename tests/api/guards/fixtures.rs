@@ -58,9 +58,13 @@ pub fn seed_data(client: &Client) -> Fixtures {
     let merge =
         client.post(&format!("/v1/customers/{customer}/merge"), json!({ "source_id": merged }));
     let merge = merge.expect(200).json["merge_id"].as_str().expect("a merge").to_owned();
+    let tag = make(client, "/v1/tags", json!({ "name": format!("tag-{unique}") }));
+    let events = client.get("/v1/audit_events?action=tag.created").expect(200);
+    let event = events.json["data"][0]["id"].as_str().expect("an event").to_owned();
     let asked = json!({ "customer_id": customer, "kind": "access" });
     Fixtures(BTreeMap::from([
         ("data_requests", make(client, "/v1/data_requests", asked)),
+        ("audit_events", event),
         ("merges", merge),
         ("merge_candidates", candidate(client, &unique)),
         ("customers", customer),
@@ -69,7 +73,7 @@ pub fn seed_data(client: &Client) -> Fixtures {
         ("channels", channel),
         ("touchpoints", touchpoint),
         ("suppressions", make(client, "/v1/suppressions", suppression)),
-        ("tags", make(client, "/v1/tags", json!({ "name": format!("tag-{unique}") }))),
+        ("tags", tag),
         ("attribute_definitions", make(client, "/v1/attribute_definitions", definition)),
     ]))
 }

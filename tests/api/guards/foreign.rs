@@ -5,6 +5,7 @@ use uuid::Uuid;
 
 use super::calls::{Call, Faults, Operation, escape, secured};
 use super::fixtures::{Fixtures, quiet_keys, seed};
+use crate::audit::sealing::seal_all;
 use crate::harness::{Answer, App, Client};
 
 #[test]
@@ -51,8 +52,11 @@ fn a_foreign_external_id_is_free_to_use_and_leaves_its_owner_alone() {
 }
 
 /// Two of everything that a list can show, so that its first page is not its last.
-fn seed_pages(client: &Client) -> Fixtures {
-    let (one, two) = (seed(client), seed(client));
+fn seed_pages(app: &App, client: &Client) -> Fixtures {
+    let one = seed(client);
+    seal_all(app, client, true);
+    let two = seed(client);
+    seal_all(app, client, true);
     let id = |fixtures: &Fixtures, resource| fixtures.id(resource);
     for (organization, customer) in [(&one, &two), (&two, &one)] {
         let organization = id(organization, "organizations");
@@ -89,7 +93,7 @@ fn page(operation: &Operation, fixtures: &Fixtures, cursor: Option<&str>) -> Opt
 fn a_cursor_of_another_workspace_opens_no_list() {
     let app = App::alone(&[]);
     let (caller, stranger) = (app.workspace(&["*"]), app.workspace(&["*"]));
-    let (own, foreign) = (seed_pages(&caller), seed_pages(&stranger));
+    let (own, foreign) = (seed_pages(&app, &caller), seed_pages(&app, &stranger));
     let (mut lists, mut faults) = (0, Faults::default());
     for operation in secured() {
         let Some(first) = page(&operation, &foreign, None) else { continue };

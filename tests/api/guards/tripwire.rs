@@ -38,7 +38,7 @@ fn session(app: &App, workspace: Uuid) -> Session {
         home: opened.id,
         livemode: true,
         actor: Actor::SYSTEM,
-        request_id: "tripwire".into(),
+        via: "tripwire".into(),
     }
 }
 

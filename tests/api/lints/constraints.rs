@@ -10,8 +10,9 @@ use super::source::sources;
 use crate::guards::calls::plain;
 
 /// Constraints that no request reaches, and what stands before them.
-const UNREACHED: [(&str, &str); 7] = [
+const UNREACHED: [(&str, &str); 8] = [
     ("consent_events_consent_exists", "the consent is written before, by the same transaction"),
+    ("data_request_pieces_request_exists", "the job has read the request, and none is deleted"),
     ("jobs_unique_key_taken", "`jobs::insert` does nothing on conflict; callers name no keys"),
     ("memberships_period_ordered", "`NewMembership` is checked for `invalid_period`"),
     ("merge_candidates_pair_ordered", "`suggest` puts the smaller id first"),

@@ -6,9 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::source::{Source, root, sources};
 
 /// Tables and the module that owns them; the others use its functions.
-const OWNERS: [(&str, &[&str]); 15] = [
+const OWNERS: [(&str, &[&str]); 17] = [
     ("api_keys", &["api_keys"]),
     ("attributes", &["attribute_definitions", "unique_attributes"]),
+    ("audit", &["audit_events", "audit_seals"]),
     ("channels", &["channels"]),
     ("consents", &["consents", "consent_events"]),
     ("customers", &["customers", "customer_stats", "identities", "merges", "merge_candidates"]),
@@ -17,6 +18,7 @@ const OWNERS: [(&str, &[&str]); 15] = [
     ("jobs", &["jobs"]),
     ("journal", &["touchpoints", "touchpoint_keys", "touchpoint_daily", "customer_activity"]),
     ("organizations", &["organizations", "memberships"]),
+    ("privacy", &["data_requests", "data_request_pieces"]),
     ("suppressions", &["suppressions"]),
     ("tags", &["tags"]),
     ("trusted_issuers", &["trusted_issuers"]),
@@ -25,10 +27,10 @@ const OWNERS: [(&str, &[&str]); 15] = [
 ];
 
 /// Modules that reach into tables of others, and why.
-const GUESTS: [(&str, &[&str], &str); 6] = [
+const GUESTS: [(&str, &[&str], &str); 8] = [
     (
         "auth",
-        &["api_keys", "trusted_issuers", "users", "workspaces"],
+        &["api_keys", "customers", "trusted_issuers", "users", "workspaces"],
         "the kernel checks credentials before there is any resource",
     ),
     (
@@ -36,8 +38,24 @@ const GUESTS: [(&str, &[&str], &str); 6] = [
         &["consents", "customer_activity", "memberships", "touchpoints", "unique_attributes"],
         "a merge moves the rows of every table that names a customer",
     ),
+    ("db", &["workspaces"], "opens the data key of the workspace whose data is read"),
     ("journal", &["customer_stats"], "the figures of a customer are a rollup of the log"),
     ("predicate", &["touchpoints", "customer_activity"], "asks the log what somebody did"),
+    (
+        "privacy",
+        &[
+            "consents",
+            "customers",
+            "idempotency_keys",
+            "jobs",
+            "memberships",
+            "merge_candidates",
+            "merges",
+            "touchpoints",
+            "unique_attributes",
+        ],
+        "an erasure goes through every table that says something about a customer",
+    ),
     ("touchpoints", &["touchpoints", "touchpoint_keys"], "the public side of the journal"),
     (
         "worker",

@@ -19,10 +19,11 @@ const FORBIDDEN: [(&str, &str); 12] = [
 ];
 
 /// Where a statement is put together from text, and what the text is.
-const FORMATTED: [(&str, &str); 3] = [
+const FORMATTED: [(&str, &str); 4] = [
     ("attributes/", "a table's name, chosen by an enum"),
     ("db/embedded/cluster.rs", "names of roles and databases of ours"),
     ("db/grants.rs", "tables' names, a constant list"),
+    ("privacy/", "tables and conditions of the registry, a constant list"),
 ];
 
 fn lower(text: &str) -> String {

@@ -1,0 +1,1 @@
+drop table audit_seals, audit_events;

@@ -1,0 +1,1 @@
+drop index merges_by_source;
