@@ -34,7 +34,7 @@ use crate::http::json::never_null;
 use crate::http::{Found, IfMatch, Json, Reply, Versioned};
 use crate::journal::{Change, differences, record};
 use crate::schema::{cors_origins, workspace_slugs, workspaces};
-use crate::seal::{DataKey, MasterKey, Secret};
+use crate::seal::Secret;
 use crate::users::powers::must_be_live;
 
 /// A company's workspace.
@@ -265,14 +265,6 @@ pub fn find_by_slug(pg: &mut PgConnection, slug: &str) -> Result<Workspace> {
     let named = workspace_slugs::table.filter(workspace_slugs::slug.eq(slug));
     let home = named.select(workspace_slugs::workspace_id).first(pg)?;
     Workspace::get(pg, home)
-}
-
-/// The key that seals the secrets of the workspace whose data `conn` reads: the live one or its
-/// test twin.
-pub fn data_key(conn: &mut Conn, master: &MasterKey) -> Result<DataKey> {
-    let workspace = conn.workspace;
-    let wrapped: Vec<u8> = of(workspace).select(workspaces::data_key).first(conn.pg)?;
-    DataKey::unwrap(&wrapped, master, workspace.uuid())
 }
 
 /// Every browser origin that some workspace allows, for preflights, which carry no credential.

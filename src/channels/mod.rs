@@ -49,8 +49,7 @@ pub fn routes(api: &mut ServiceConfig) {
 #[post("/channels")]
 async fn create_channel(caller: Caller, new: Json<NewChannel>) -> Result<Reply> {
     let grant = caller.must(Scope::ChannelsWrite)?;
-    let app = grant.app().clone();
-    grant.write(move |tx| write::create(tx, &app.master_key, &new).map(Created)).await
+    grant.write(move |tx| write::create(tx, &new).map(Created)).await
 }
 
 /// Create up to 1000 channels
@@ -65,10 +64,7 @@ async fn batch_create_channels(
 ) -> Result<Reply> {
     let grant = caller.must(Scope::ChannelsWrite)?;
     grant.charge(batch.items.len())?;
-    let app = grant.app().clone();
-    grant
-        .write(move |tx| write::create_many(tx, &app.master_key, &batch.items, options.is_atomic()))
-        .await
+    grant.write(move |tx| write::create_many(tx, &batch.items, options.is_atomic())).await
 }
 
 /// Create or update a channel by its id in an outside system
@@ -88,13 +84,7 @@ async fn upsert_channel(
 ) -> Result<Reply> {
     let reference = ExternalId::from_path(reference.into_inner())?;
     let grant = caller.must(Scope::ChannelsWrite)?;
-    let app = grant.app().clone();
-    grant
-        .write(move |tx| {
-            let master = &app.master_key;
-            write::upsert(tx, master, &patch, &reference, (if_match, if_none_match))
-        })
-        .await
+    grant.write(move |tx| write::upsert(tx, &patch, &reference, (if_match, if_none_match))).await
 }
 
 /// Get a channel
@@ -118,8 +108,7 @@ async fn update_channel(
     patch: Json<ChannelPatch>,
 ) -> Result<Reply> {
     let grant = caller.must(Scope::ChannelsWrite)?;
-    let app = grant.app().clone();
-    grant.write(move |tx| patch.apply(tx, &app.master_key, *id, if_match).map(Found)).await
+    grant.write(move |tx| patch.apply(tx, *id, if_match).map(Found)).await
 }
 
 /// Delete a channel

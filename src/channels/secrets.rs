@@ -11,7 +11,7 @@ use crate::attributes;
 use crate::db::{Conn, WorkspaceId};
 use crate::error::{Error, FieldError, Result};
 use crate::schema::channels;
-use crate::seal::{self, Context, DataKey, MasterKey, Secret};
+use crate::seal::{self, Context, DataKey, Secret};
 use crate::values::json::push_segment;
 
 /// What becomes of a channel's secrets: a new text, or none any more.
@@ -76,7 +76,6 @@ fn not_a_secret(name: &str) -> FieldError {
 /// The sealed form of a channel's secrets after some changes; none where none are left.
 pub fn seal(
     conn: &mut Conn,
-    master: &MasterKey,
     channel: Uuid,
     sealed: Option<Vec<u8>>,
     changes: &Changes,
@@ -84,7 +83,7 @@ pub fn seal(
     if changes.is_empty() {
         return Ok(sealed);
     }
-    let key = crate::workspaces::data_key(conn, master)?;
+    let key = conn.data_key()?;
     let place = place(conn.workspace, channel);
     let mut secrets = sealed.map_or(Ok(HashMap::new()), |sealed| unseal(&key, &place, &sealed))?;
     for (name, change) in changes {
@@ -101,17 +100,13 @@ pub fn seal(
 }
 
 /// The secrets of a channel by their names, for those who send over it.
-pub fn open_secrets(
-    conn: &mut Conn,
-    master: &MasterKey,
-    channel: Uuid,
-) -> Result<HashMap<String, String>> {
+pub fn open_secrets(conn: &mut Conn, channel: Uuid) -> Result<HashMap<String, String>> {
     let sealed: Option<Vec<u8>> = of(conn.workspace)
         .filter(channels::id.eq(channel))
         .select(channels::sealed_secrets)
         .first(conn.pg)?;
     let Some(sealed) = sealed else { return Ok(HashMap::new()) };
-    let key = crate::workspaces::data_key(conn, master)?;
+    let key = conn.data_key()?;
     unseal(&key, &place(conn.workspace, channel), &sealed)
 }
 

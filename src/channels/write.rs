@@ -17,30 +17,23 @@ use crate::http::batch::one_by_one;
 use crate::http::{Batch, IfMatch, IfNoneMatch, Upserted};
 use crate::journal::{Change, differences, record};
 use crate::schema::channels;
-use crate::seal::MasterKey;
 use crate::values::json::{FREE, check_json};
 
 /// Makes one channel or says why not.
-pub fn create(tx: &mut Tx, master: &MasterKey, new: &NewChannel) -> Result<Channel> {
+pub fn create(tx: &mut Tx, new: &NewChannel) -> Result<Channel> {
     let definitions = Definitions::load(tx, AttributeResource::Channel)?;
-    new.insert(tx, master, &definitions)
+    new.insert(tx, &definitions)
 }
 
 /// Makes channels, each in its own savepoint; the first refusal ends an atomic batch.
-pub fn create_many(
-    tx: &mut Tx,
-    master: &MasterKey,
-    items: &[NewChannel],
-    is_atomic: bool,
-) -> Result<Batch> {
+pub fn create_many(tx: &mut Tx, items: &[NewChannel], is_atomic: bool) -> Result<Batch> {
     let definitions = Definitions::load(tx, AttributeResource::Channel)?;
-    one_by_one(tx, items, is_atomic, |tx, new| Ok(new.insert(tx, master, &definitions)?.id))
+    one_by_one(tx, items, is_atomic, |tx, new| Ok(new.insert(tx, &definitions)?.id))
 }
 
 /// Makes the channel that an outside system calls `reference`, or changes it.
 pub fn upsert(
     tx: &mut Tx,
-    master: &MasterKey,
     patch: &ChannelPatch,
     reference: &ExternalId,
     (if_match, if_none_match): (IfMatch, IfNoneMatch),
@@ -54,13 +47,13 @@ pub fn upsert(
         Some(id) => {
             patch.external_ids =
                 patch.external_ids.map(|Jsonb(ids)| Jsonb(reference.joined_to(ids)));
-            Ok(Upserted { resource: patch.apply(tx, master, id, if_match)?, is_new: false })
+            Ok(Upserted { resource: patch.apply(tx, id, if_match)?, is_new: false })
         }
         None => {
             if_match.check(0)?;
             let mut new = patch.into_new()?;
             new.external_ids = Jsonb(reference.joined_to(new.external_ids.0));
-            let made = create(tx, master, &new).or_else(|error| {
+            let made = create(tx, &new).or_else(|error| {
                 Err(external_ids::unless_raced(tx, Owner::Channel, error, reference)?)
             })?;
             Ok(Upserted { resource: made, is_new: true })
@@ -69,12 +62,7 @@ pub fn upsert(
 }
 
 impl NewChannel {
-    fn insert(
-        &self,
-        tx: &mut Tx,
-        master: &MasterKey,
-        definitions: &Definitions,
-    ) -> Result<Channel> {
+    fn insert(&self, tx: &mut Tx, definitions: &Definitions) -> Result<Channel> {
         use channels as c;
         external_ids::check_sources(&self.external_ids)?;
         definitions.check(&self.attributes)?;
@@ -88,7 +76,7 @@ impl NewChannel {
                 c::id.eq(id),
                 c::status.eq(ChannelStatus::Active),
                 c::config.eq(Jsonb(check_config(config)?)),
-                c::sealed_secrets.eq(secrets::seal(tx, master, id, None, &secrets)?),
+                c::sealed_secrets.eq(secrets::seal(tx, id, None, &secrets)?),
                 c::version.eq(1_i64),
                 c::created_at.eq(now),
                 c::updated_at.eq(now),
@@ -105,13 +93,7 @@ impl NewChannel {
 
 impl ChannelPatch {
     /// Applies the patch to a channel that is not deleted.
-    pub fn apply(
-        &self,
-        tx: &mut Tx,
-        master: &MasterKey,
-        id: Uuid,
-        if_match: IfMatch,
-    ) -> Result<Channel> {
+    pub fn apply(&self, tx: &mut Tx, id: Uuid, if_match: IfMatch) -> Result<Channel> {
         let before = Channel::lock(tx, id)?;
         if_match.check(before.version)?;
         self.check_type(&before)?;
@@ -120,7 +102,7 @@ impl ChannelPatch {
             external_ids::replace(tx, Owner::Channel, id, references)?;
         }
         let attributes = self.merge_attributes(tx, &before)?;
-        let has_new_secrets = self.merge_config(tx, master, &before)?;
+        let has_new_secrets = self.merge_config(tx, &before)?;
         let after = self.store(tx, id, attributes)?;
         let changes = differences(&to_json(&before)?, &to_json(&after)?);
         if has_new_secrets || !changes.is_empty() {
@@ -153,14 +135,14 @@ impl ChannelPatch {
     }
 
     /// Stores the settings; whether a secret changed, which the settings alone may not show.
-    fn merge_config(&self, tx: &mut Tx, master: &MasterKey, before: &Channel) -> Result<bool> {
+    fn merge_config(&self, tx: &mut Tx, before: &Channel) -> Result<bool> {
         use channels as c;
         let Some(patch) = &self.config else { return Ok(false) };
         let mut config: Map<String, Value> = before.config.parse()?;
         let changes = secrets::merge(&mut config, &patch.0)?;
         let row = of(tx.workspace).filter(c::id.eq(before.id));
         let sealed = row.select(c::sealed_secrets).first(tx.pg)?;
-        let sealed: Option<Vec<u8>> = secrets::seal(tx, master, before.id, sealed, &changes)?;
+        let sealed: Option<Vec<u8>> = secrets::seal(tx, before.id, sealed, &changes)?;
         diesel::update(row)
             .set((c::config.eq(Jsonb(check_config(config)?)), c::sealed_secrets.eq(sealed)))
             .execute(tx.pg)?;

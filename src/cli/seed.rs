@@ -81,11 +81,11 @@ fn make(app: &App) -> Result<(), Error> {
         keys::make_workspace(app, &body)?.session(true, Actor::SYSTEM, "demo data".into());
     let yesterday = Utc::now().date_naive().pred_opt().unwrap_or_default();
     let day = demo::shops_day(SEED, yesterday);
-    app.db.write(&session, &|tx| fill(app, tx, &day).map(Outcome::Commit))
+    app.db.write(&session, &|tx| fill(tx, &day).map(Outcome::Commit))
 }
 
 /// Loads a day through the same functions that requests use.
-fn fill(app: &App, tx: &mut Tx, day: &Day) -> Result<(), Error> {
+fn fill(tx: &mut Tx, day: &Day) -> Result<(), Error> {
     for new in parse::<attributes::NewAttributeDefinition>(&day.attribute_definitions)? {
         new.insert(tx)?;
     }
@@ -93,7 +93,7 @@ fn fill(app: &App, tx: &mut Tx, day: &Day) -> Result<(), Error> {
         organizations::create(tx, &new)?;
     }
     for new in parse::<channels::NewChannel>(&day.channels)? {
-        channels::create(tx, &app.master_key, &new)?;
+        channels::create(tx, &new)?;
     }
     for made in customers::create_many(tx, &parse::<customers::NewCustomer>(&day.customers)?)? {
         made?;

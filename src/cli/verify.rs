@@ -17,8 +17,6 @@ use crate::config::Config;
 use crate::db::data_keys::DataKeys;
 use crate::db::{Conn, WorkspaceId, migrate};
 use crate::error::{Error, Result as Answer};
-use crate::seal::MasterKey;
-use crate::workspaces::data_key;
 
 /// Name, what is counted, and the question: one row of how many were looked at, how many are at
 /// fault, and the first of those. A `$1` is today.
@@ -100,7 +98,7 @@ pub(super) fn verify(mut config: Config) -> Result<()> {
         .build_transaction()
         .repeatable_read()
         .read_only()
-        .run(|pg| checks(pg, app.db.data_keys(), &app.master_key))
+        .run(|pg| checks(pg, app.db.data_keys()))
         .map_err(|error: Error| error.to_string())?;
     match faulty {
         0 => Ok(()),
@@ -117,7 +115,7 @@ fn connect(url: &str) -> Result<PgConnection> {
 }
 
 /// How many checks found faults. Each is printed when it is done: the next may take long.
-fn checks(pg: &mut PgConnection, keys: &DataKeys, master: &MasterKey) -> Answer<usize> {
+fn checks(pg: &mut PgConnection, keys: &DataKeys) -> Answer<usize> {
     let today = Utc::now().date_naive();
     let mut faulty = 0;
     let mut report = |name, unit, found: Answer<Finding>| {
@@ -133,8 +131,8 @@ fn checks(pg: &mut PgConnection, keys: &DataKeys, master: &MasterKey) -> Answer<
     for (name, unit, question) in QUESTIONS {
         report(name, unit, alone(pg, |pg| ask(pg, question, today)))?;
     }
-    report("data_keys", "workspaces", alone(pg, |pg| data_keys(pg, keys, master)))?;
-    report("secrets", "channels", alone(pg, |pg| secrets(pg, keys, master)))?;
+    report("data_keys", "workspaces", alone(pg, |pg| data_keys(pg, keys)))?;
+    report("secrets", "channels", alone(pg, |pg| secrets(pg, keys)))?;
     report("audit_events", "events", alone(pg, |pg| audit::verify::events(pg).map(Finding::from)))?;
     report("audit_seals", "seals", alone(pg, |pg| audit::verify::seals(pg).map(Finding::from)))?;
     Ok(faulty)
@@ -165,15 +163,13 @@ fn migrations(pg: &mut PgConnection) -> Answer<Finding> {
     Ok(finding)
 }
 
-fn data_keys(pg: &mut PgConnection, keys: &DataKeys, master: &MasterKey) -> Answer<Finding> {
-    each(pg, keys, include_str!("verify/workspaces.sql"), |conn, _| {
-        data_key(conn, master).map(drop)
-    })
+fn data_keys(pg: &mut PgConnection, keys: &DataKeys) -> Answer<Finding> {
+    each(pg, keys, include_str!("verify/workspaces.sql"), |conn, _| conn.data_key().map(drop))
 }
 
-fn secrets(pg: &mut PgConnection, keys: &DataKeys, master: &MasterKey) -> Answer<Finding> {
+fn secrets(pg: &mut PgConnection, keys: &DataKeys) -> Answer<Finding> {
     each(pg, keys, include_str!("verify/secrets.sql"), |conn, channel| {
-        open_secrets(conn, master, channel).map(drop)
+        open_secrets(conn, channel).map(drop)
     })
 }
 

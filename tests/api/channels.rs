@@ -46,8 +46,7 @@ fn secrets(client: &Client, id: &str) -> Vec<(String, String)> {
     let found = state.db.system(|pg| ecrm::workspaces::find_by_slug(pg, &client.slug));
     let session = found.expect("a workspace").session(true, Actor::SYSTEM, "test".into());
     let id = id.parse().expect("an id");
-    let open =
-        |conn: &mut ecrm::db::Conn| ecrm::channels::open_secrets(conn, &state.master_key, id);
+    let open = |conn: &mut ecrm::db::Conn| ecrm::channels::open_secrets(conn, id);
     let opened = state.db.read(Server::Primary, &session, &open).expect("secrets");
     let mut secrets: Vec<_> = opened.into_iter().collect();
     secrets.sort();

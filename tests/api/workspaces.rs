@@ -219,7 +219,7 @@ fn live_and_test_secrets_are_sealed_with_different_keys() {
     let found = found.expect("a workspace");
     let key = |livemode| {
         let session = found.session(livemode, Actor::SYSTEM, "test".into());
-        let read = |conn: &mut ecrm::db::Conn| ecrm::workspaces::data_key(conn, &state.master_key);
+        let read = |conn: &mut ecrm::db::Conn| conn.data_key();
         state.db.read(Server::Primary, &session, &read).expect("a key")
     };
     let place = Context {
