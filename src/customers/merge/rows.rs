@@ -21,6 +21,9 @@ pub struct Move {
 
 /// Rows, then the figures of both customers by what those rows add up to: figures and log agree
 /// after every portion, and touchpoints that come in meanwhile are counted by their own statement.
+/// What is moved is a range and no join: a join is planned by how many rows the customer is believed
+/// to have, which right after a merge is far from true.
+///
 /// An id's time is its first 48 bits in milliseconds and 12 more in 4096ths of one.
 const STEP: &str = "
 with portion as materialized (
@@ -29,8 +32,10 @@ with portion as materialized (
      order by id limit $5 for update
 ), moved as (
     update touchpoints t set customer_id = $3
-      from portion
-     where t.workspace_id = $1 and t.id = portion.id and t.customer_id = $2
+     where t.workspace_id = $1 and t.customer_id = $2
+       and ($4 is null or t.origin_customer_id = any($4))
+       and t.id between (select id from portion order by id limit 1)
+                    and (select id from portion order by id desc limit 1)
     returning t.id, t.type, t.direction
 ), timed as (
     select type, direction,
