@@ -82,7 +82,7 @@ pub async fn get_download_page(req: HttpRequest, token: Path<String>) -> Result<
     visit
         .read(move |conn, link| {
             let row = find(conn, link)?;
-            let until = row.archive_expires_at.map(crate::values::time::format);
+            let until = row.link_expires_at.map(crate::values::time::format);
             Ok(page(
                 "Your data",
                 &format!(

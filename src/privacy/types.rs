@@ -133,6 +133,7 @@ pub struct Row {
     archive_bytes: Option<i64>,
     archive_sha256: Option<Vec<u8>>,
     pub archive_expires_at: Option<DateTime<Utc>>,
+    pub link_expires_at: Option<DateTime<Utc>>,
     pub certificate: Option<RawJson>,
     pub version: i64,
     created_at: DateTime<Utc>,
