@@ -7,7 +7,7 @@ use actix_web::FromRequest;
 use actix_web::test::TestRequest;
 use actix_web::web::Bytes;
 use ecrm::auth::key::KeyText;
-use ecrm::auth::refresh::RefreshText;
+use ecrm::auth::refresh;
 use ecrm::customers::{CustomerPatch, NewCustomer};
 use ecrm::db::keyset::{Order, SortKey, SortKind, Term};
 use ecrm::http::cursor::CursorSeal;
@@ -64,7 +64,7 @@ pub fn credential(data: &[u8]) {
     if let Some(key) = KeyText::parse(text) {
         assert_eq!(key.reveal(), text);
     }
-    if let Some(token) = RefreshText::parse(text) {
+    if let Some(token) = refresh::parse(text) {
         assert_eq!(token.reveal(), text);
     }
 }

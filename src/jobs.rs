@@ -136,6 +136,12 @@ fn claim_in(
 }
 
 impl Job {
+    /// An id that the payload names.
+    pub fn id_of(&self, name: &str) -> Result<Uuid> {
+        let id = self.payload[name].as_str().and_then(|text| text.parse().ok());
+        id.ok_or_else(|| Error::internal(format!("a `{}` job without its `{name}`", self.kind)))
+    }
+
     /// Ends the job: completed, queued again later, or failed for good. Does nothing where the
     /// lease was lost: whoever has the job now decides.
     pub fn finish(&self, db: &Db, outcome: &Result<()>) -> Result<()> {

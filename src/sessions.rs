@@ -19,7 +19,8 @@ use validator::Validate;
 
 use crate::app::App;
 use crate::auth::key::KeyText;
-use crate::auth::refresh::RefreshText;
+use crate::auth::refresh;
+use crate::auth::secret_text::SecretText;
 use crate::auth::token::{Claims, Subject};
 use crate::auth::{Scopes, blocking, password};
 use crate::db::{Actor, ActorKind, Outcome, Via};
@@ -236,7 +237,7 @@ fn candidates<T>(all: Vec<T>, slug: Option<&str>) -> Vec<T> {
 fn renew(app: &App, asked: &TokenRequest, via: Via) -> Answer<AccessToken> {
     let invalid = || Refusal::new("invalid_grant", "the refresh token is not valid; sign in again");
     let text = required(asked.refresh_token.as_ref(), "refresh_token")?;
-    let presented = RefreshText::parse(text.reveal()).ok_or_else(invalid)?;
+    let presented = refresh::parse(text.reveal()).ok_or_else(invalid)?;
     let home = app.db.system(|pg| Workspace::named_by_credential(pg, presented.workspace()))?;
     let workspace = home.ok_or_else(invalid)?;
     let session = workspace.session(true, Actor::SYSTEM, via);
@@ -317,7 +318,7 @@ fn claims(now: DateTime<Utc>, scope: Scopes) -> Claims {
     }
 }
 
-fn issue(app: &App, claims: &Claims, refresh: Option<RefreshText>) -> Answer<AccessToken> {
+fn issue(app: &App, claims: &Claims, refresh: Option<SecretText>) -> Answer<AccessToken> {
     Ok(AccessToken {
         access_token: app.tokens.issue(claims)?,
         token_type: "Bearer".into(),
@@ -350,7 +351,7 @@ async fn revoke(req: &HttpRequest, payload: web::Payload) -> Answer<Reply> {
 }
 
 fn give_up(app: &App, text: &str, via: Via) -> Result<()> {
-    let refresh = RefreshText::parse(text);
+    let refresh = refresh::parse(text);
     let access = app.tokens.verify(text).filter(|claims| claims.typ == Subject::User);
     let named = match (&refresh, &access) {
         (Some(refresh), _) => refresh.workspace(),

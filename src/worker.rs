@@ -12,7 +12,7 @@ use crate::app::App;
 use crate::audit;
 use crate::consents;
 use crate::customers;
-use crate::db::{Outcome, Session, WorkspaceId};
+use crate::db::{Outcome, Session, Tx, WorkspaceId};
 use crate::error::{Error, Result};
 use crate::jobs::{self, Job, NewJob};
 use crate::privacy;
@@ -27,19 +27,24 @@ const KEYS_KEPT_FOR: TimeDelta = TimeDelta::days(400);
 const JOBS_KEPT_FOR: TimeDelta = TimeDelta::days(7);
 
 /// What one kind of job does.
-type Work = fn(&App, &Job) -> Result<()>;
+enum Work {
+    /// In a workspace, in the service's own name.
+    Inside(fn(&App, &Session, &Job) -> Result<()>),
+    /// For the whole database.
+    Upkeep(fn(&App) -> Result<()>),
+}
 
 /// What each kind of job does. A kind that is not listed fails, so that nothing waits for ever.
 const KINDS: &[(&str, Work)] = &[
-    ("customers.merge", merge_customers),
-    ("customers.scan", scan_customers),
-    ("privacy.archive", make_archive),
-    ("privacy.erase", erase),
-    ("privacy.sweep", sweep),
-    ("maintenance.partitions", make_partitions),
-    ("maintenance.prune", prune),
-    ("maintenance.consents", expire_consents),
-    ("maintenance.audit", seal_audit),
+    ("customers.merge", Work::Inside(customers::merge::work)),
+    ("customers.scan", Work::Inside(customers::candidates::scan)),
+    ("privacy.archive", Work::Inside(privacy::make_archive)),
+    ("privacy.erase", Work::Inside(privacy::erase)),
+    ("privacy.sweep", Work::Inside(privacy::sweep)),
+    ("maintenance.partitions", Work::Upkeep(make_partitions)),
+    ("maintenance.prune", Work::Upkeep(prune)),
+    ("maintenance.consents", Work::Upkeep(expire_consents)),
+    ("maintenance.audit", Work::Upkeep(seal_audit)),
 ];
 
 /// How often each kind of upkeep is queued.
@@ -93,7 +98,8 @@ pub fn round(app: &App, worker: Uuid) -> Result<usize> {
 
 fn carry_out(app: &App, job: &Job) -> Result<()> {
     match KINDS.iter().find(|(kind, _)| *kind == job.kind) {
-        Some((_, work)) => work(app, job),
+        Some((_, Work::Inside(work))) => work(app, &session(app, job.workspace_id)?, job),
+        Some((_, Work::Upkeep(work))) => work(app),
         None => Err(Error::internal(format!("no worker knows jobs of kind `{}`", job.kind))),
     }
 }
@@ -123,14 +129,14 @@ fn nobody() -> WorkspaceId {
 }
 
 /// Makes the log's partitions up to four months ahead.
-fn make_partitions(app: &App, _: &Job) -> Result<()> {
+fn make_partitions(app: &App) -> Result<()> {
     let today = Utc::now().date_naive();
     let months: Vec<_> = (0..=4).filter_map(|n| today.checked_add_months(Months::new(n))).collect();
     app.db.system(|pg| crate::db::partitions::make(pg, &months))
 }
 
 /// Removes what nobody can ask for any more.
-fn prune(app: &App, _: &Job) -> Result<()> {
+fn prune(app: &App) -> Result<()> {
     let now = Utc::now();
     let answers = now - crate::http::idempotency::KEPT_FOR;
     app.db.system(|pg| {
@@ -151,47 +157,23 @@ fn session(app: &App, workspace: WorkspaceId) -> Result<Session> {
     app.db.system(|pg| workspaces::own_session(pg, workspace))
 }
 
-/// Moves what a merge of long timelines left for later.
-fn merge_customers(app: &App, job: &Job) -> Result<()> {
-    customers::merge::work(app, &session(app, job.workspace_id)?, job)
-}
-
-/// Looks for customers who may be the same person.
-fn scan_customers(app: &App, job: &Job) -> Result<()> {
-    customers::candidates::scan(app, &session(app, job.workspace_id)?)
-}
-
-/// Puts everything about a customer into one file.
-fn make_archive(app: &App, job: &Job) -> Result<()> {
-    privacy::make_archive(app, &session(app, job.workspace_id)?, job)
-}
-
-/// Forgets a customer.
-fn erase(app: &App, job: &Job) -> Result<()> {
-    privacy::erase(app, &session(app, job.workspace_id)?, job)
-}
-
-/// Forgets what came in while a customer was forgotten.
-fn sweep(app: &App, job: &Job) -> Result<()> {
-    privacy::sweep(app, &session(app, job.workspace_id)?, job)
+/// Takes one step after another in each of these workspaces until there is none left to take.
+fn step_through(app: &App, due: Vec<WorkspaceId>, step: fn(&mut Tx) -> Result<bool>) -> Result<()> {
+    for workspace in due {
+        let session = session(app, workspace)?;
+        while app.db.write(&session, &|tx| step(tx).map(Outcome::Commit))? {}
+    }
+    Ok(())
 }
 
 /// Tells ledger and timeline of consents whose time is over.
-fn expire_consents(app: &App, _: &Job) -> Result<()> {
-    for workspace in app.db.system(|pg| consents::due(pg, Utc::now()))? {
-        let session = session(app, workspace)?;
-        while app.db.write(&session, &|tx| consents::expire(tx).map(Outcome::Commit))? {}
-    }
-    Ok(())
+fn expire_consents(app: &App) -> Result<()> {
+    step_through(app, app.db.system(|pg| consents::due(pg, Utc::now()))?, consents::expire)
 }
 
 /// Seals what was administered since the last time.
-fn seal_audit(app: &App, _: &Job) -> Result<()> {
-    for workspace in app.db.system(audit::seal::due)? {
-        let session = session(app, workspace)?;
-        while app.db.write(&session, &|tx| audit::seal::seal(tx).map(Outcome::Commit))? {}
-    }
-    Ok(())
+fn seal_audit(app: &App) -> Result<()> {
+    step_through(app, app.db.system(audit::seal::due)?, audit::seal::seal)
 }
 
 /// Renews what the process keeps in memory: the origins that workspaces allow.

@@ -119,7 +119,7 @@ impl fmt::Debug for KeyText {
 mod tests {
     use serde_json::json;
 
-    use super::super::refresh::RefreshText;
+    use super::super::refresh;
     use super::*;
 
     fn every_sort() -> impl Iterator<Item = KeyText> {
@@ -199,7 +199,7 @@ mod tests {
             assert!(!found(&key.reveal()[..key.reveal().len() - 1]));
             assert!(!found(&format!("{}0", key.reveal())));
         }
-        assert!(found(RefreshText::generate(Uuid::now_v7()).reveal()));
+        assert!(found(refresh::generate(Uuid::now_v7()).reveal()));
         assert!(!found("ecrm_sk_…") && !found("ecrm_sk_test_"));
     }
 }

@@ -4,13 +4,13 @@ pub mod authenticate;
 mod base62;
 pub mod jwks;
 pub mod key;
-pub mod link;
 mod me;
 mod opaque;
 pub mod operator;
 pub mod password;
 pub mod refresh;
 pub mod scope;
+pub mod secret_text;
 pub mod token;
 
 use std::future::{Ready, ready};
@@ -30,7 +30,6 @@ use crate::app::App;
 use crate::db::group::Group;
 use crate::db::{Actor, Conn, Outcome, Server, Session, Tx, Via, WorkspaceId};
 use crate::error::{Code, Error, Result};
-use crate::http::client_ip::client_ip;
 use crate::http::cors::AllowedOrigins;
 use crate::http::idempotency::Idempotency;
 use crate::http::observe::LogFields;
@@ -109,8 +108,7 @@ pub async fn identify<B: MessageBody + 'static>(
 /// Leaves the identity of a request's credential for [`Caller`], the log and the CORS layer.
 async fn authenticate(req: &HttpRequest) -> Result<()> {
     let app = App::of(req);
-    let ip = client_ip(req, app.config.trusted_proxies);
-    app.limits.charge(req, Bucket::Ip(ip), 1)?;
+    app.limits.charge_address(req)?;
     let token = bearer(req).ok_or_else(Error::unauthorized)?;
     let identity = app.credentials.identify(&app, token).await?;
     let mut extensions = req.extensions_mut();

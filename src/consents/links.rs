@@ -20,9 +20,7 @@ use crate::channels::ChannelType;
 use crate::customers::Customer;
 use crate::db::{Actor, ActorKind, Conn, Outcome, Server, Session, Tx, Via};
 use crate::error::{Error, Result};
-use crate::http::client_ip::client_ip;
 use crate::http::cors::allow_listed_origin;
-use crate::http::rate_limit::Bucket;
 use crate::http::reply::IntoReply;
 use crate::http::{Json, Path, Reply};
 use crate::workspaces;
@@ -122,8 +120,7 @@ impl Visit {
     /// Charges the caller's address, and lets web pages that a workspace has named read the answer.
     pub fn of(req: &HttpRequest, token: &str) -> Result<Self> {
         let app = App::of(req);
-        let ip = client_ip(req, app.config.trusted_proxies);
-        app.limits.charge(req, Bucket::Ip(ip), 1)?;
+        app.limits.charge_address(req)?;
         allow_listed_origin(req);
         Ok(Self { app, token: token.to_owned(), via: Via::of(req) })
     }

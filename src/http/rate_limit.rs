@@ -18,6 +18,8 @@ use governor::middleware::StateInformationMiddleware;
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use uuid::Uuid;
 
+use super::client_ip::client_ip;
+use crate::app::App;
 use crate::error::{Code, Error, Rejection, Result};
 
 /// Names the quota and its window.
@@ -100,6 +102,12 @@ impl Limits {
             extensions.insert(standing);
         }
         decision.map(drop).map_err(Standing::refusal)
+    }
+
+    /// Charges the address that a request comes from, which nobody has to name.
+    pub fn charge_address(&self, req: &HttpRequest) -> Result<()> {
+        let ip = client_ip(req, App::of(req).config.trusted_proxies);
+        self.charge(req, Bucket::Ip(ip), 1)
     }
 
     fn decide(&self, bucket: Bucket, cost: u32) -> Result<Standing, Standing> {

@@ -65,13 +65,10 @@ struct Record {
 /// Carries out the job that answers an access request. Whoever finishes first has answered it; another
 /// attempt leaves nothing behind.
 pub fn work(app: &App, session: &Session, job: &Job) -> Result<()> {
-    let id = requests::of_job(job)?;
-    let read = |work: &dyn Fn(&mut Conn) -> Result<Option<Subject>>| {
-        app.db.read(Server::Primary, session, work)
-    };
-    let Some(subject) = read(&|conn| requests::subject_in_process(conn, id))? else {
-        return Ok(());
-    };
+    let id = job.id_of("data_request_id")?;
+    let asked =
+        app.db.read(Server::Primary, session, &|conn| requests::subject_in_process(conn, id))?;
+    let Some(subject) = asked else { return Ok(()) };
     let archive = Archive::make(app, session, id, &subject)?;
     let attempt = Uuid::now_v7();
     for (position, piece) in archive.chunks(PIECE).enumerate() {
@@ -243,17 +240,15 @@ impl<W: Write> Write for Digested<'_, W> {
 impl Records {
     fn read(app: &App, session: &Session, part: &Part, subject: &Subject) -> Result<Self> {
         let mut records = Self::new();
-        let read = |work: &dyn Fn(&mut Conn) -> Result<Vec<Record>>| {
-            app.db.read(Server::Primary, session, work)
-        };
-        let Some(of) = part.of else {
-            let all = app.db.read(Server::Primary, session, &|conn| subject.touchpoints(conn))?;
-            for ids in all.chunks(PORTION) {
-                records.add(read(&|conn| touchpoints(conn, part, ids))?)?;
-            }
+        let (db, server) = (&app.db, Server::Primary);
+        if let Some(of) = part.of {
+            let read = |conn: &mut Conn| whole(conn, part, of, &subject.customers);
+            records.add(db.read(server, session, &read)?)?;
             return Ok(records);
-        };
-        records.add(read(&|conn| whole(conn, part, of, &subject.customers))?)?;
+        }
+        for ids in db.read(server, session, &|conn| subject.touchpoints(conn))?.chunks(PORTION) {
+            records.add(db.read(server, session, &|conn| touchpoints(conn, part, ids))?)?;
+        }
         Ok(records)
     }
 

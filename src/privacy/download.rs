@@ -13,12 +13,10 @@ use super::requests;
 use super::types::Row;
 use crate::app::App;
 use crate::audit;
-use crate::auth::link::LinkText;
+use crate::auth::secret_text::SecretText;
 use crate::auth::{Caller, Scope, blocking};
 use crate::db::{Conn, Outcome, Server, Session, Tx, Via};
 use crate::error::{Error, Result};
-use crate::http::client_ip::client_ip;
-use crate::http::rate_limit::Bucket;
 use crate::http::reply::{IntoReply, page};
 use crate::http::{Path, Reply};
 use crate::schema::data_requests;
@@ -61,7 +59,7 @@ pub fn issue(tx: &mut Tx, public_url: &str, id: Uuid) -> Result<Reply> {
         Error::transition(detail, &[])
     })?;
     let expires_at = end.min(tx.now + WORKS_FOR);
-    let link = LinkText::generate(PREFIX, tx.workspace.uuid());
+    let link = SecretText::generate(PREFIX, tx.workspace.uuid());
     diesel::update(requests::of(tx.workspace).filter(d::id.eq(id)))
         .set((d::link_hash.eq(link.hash().to_vec()), d::link_expires_at.eq(expires_at)))
         .execute(tx.pg)?;
@@ -131,7 +129,7 @@ fn file(bytes: Vec<u8>, id: Uuid) -> Result<Reply> {
 }
 
 /// The request whose archive a link leads to; 404 for one that is forged, used or over.
-fn find(conn: &mut Conn, link: &LinkText) -> Result<Row> {
+fn find(conn: &mut Conn, link: &SecretText) -> Result<Row> {
     use data_requests as d;
     Ok(requests::of(conn.workspace)
         .filter(d::link_hash.eq(link.hash().to_vec()))
@@ -144,16 +142,15 @@ fn find(conn: &mut Conn, link: &LinkText) -> Result<Row> {
 /// A request that carries a link.
 struct Visit {
     app: App,
-    link: LinkText,
+    link: SecretText,
     via: Via,
 }
 
 impl Visit {
     fn of(req: &HttpRequest, token: &str) -> Result<Self> {
         let app = App::of(req);
-        let ip = client_ip(req, app.config.trusted_proxies);
-        app.limits.charge(req, Bucket::Ip(ip), 1)?;
-        let link = LinkText::parse(PREFIX, token).ok_or_else(Error::not_found)?;
+        app.limits.charge_address(req)?;
+        let link = SecretText::parse(PREFIX, token).ok_or_else(Error::not_found)?;
         Ok(Self { app, link, via: Via::of(req) })
     }
 
@@ -164,7 +161,7 @@ impl Visit {
 
     async fn read(
         self,
-        work: impl Fn(&mut Conn, &LinkText) -> Result<Reply> + Send + 'static,
+        work: impl Fn(&mut Conn, &SecretText) -> Result<Reply> + Send + 'static,
     ) -> Result<Reply> {
         blocking(move || {
             let session = self.session()?;
@@ -177,7 +174,7 @@ impl Visit {
 
     async fn write(
         self,
-        work: impl Fn(&mut Tx, &LinkText) -> Result<Reply> + Send + 'static,
+        work: impl Fn(&mut Tx, &SecretText) -> Result<Reply> + Send + 'static,
     ) -> Result<Reply> {
         blocking(move || {
             let session = self.session()?;

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::archive;
 use super::registry::{Erasure, PARTS, Part, Treatment};
 use super::requests;
-use super::subject::{PORTION, Subject};
+use super::subject::{Count, PORTION, Subject};
 use super::types::{DataRequestStatus, ErasedRecords, ErasureCertificate, Row};
 use crate::app::App;
 use crate::audit;
@@ -41,7 +41,7 @@ struct Plan {
 
 /// Carries out the job that answers an erasure. Run again after a crash, it goes on.
 pub fn work(app: &App, session: &Session, job: &Job) -> Result<()> {
-    let id = requests::of_job(job)?;
+    let id = job.id_of("data_request_id")?;
     let Some(plan) = app.db.write(session, &|tx| begin(tx, id).map(Outcome::Commit))? else {
         return Ok(());
     };
@@ -52,7 +52,7 @@ pub fn work(app: &App, session: &Session, job: &Job) -> Result<()> {
 
 /// The job that comes a little later: what transactions wrote that knew the customer before.
 pub fn sweep(app: &App, session: &Session, job: &Job) -> Result<()> {
-    let id = requests::of_job(job)?;
+    let id = job.id_of("data_request_id")?;
     let subject = app.db.read(Server::Primary, session, &|conn| {
         let customer = Row::find(conn, id)?.customer_id;
         Subject::of(conn, customer)
@@ -116,19 +116,13 @@ fn run(tx: &mut Tx, subject: &Subject) -> Result<()> {
     Ok(())
 }
 
-#[derive(QueryableByName)]
-struct Count {
-    #[diesel(sql_type = BigInt)]
-    n: i64,
-}
-
 /// What there is, and what becomes of it.
 fn count(conn: &mut Conn, subject: &Subject) -> Result<Vec<ErasedRecords>> {
     let mut records = Vec::with_capacity(PARTS.len());
     for Part { table, of, erasure, .. } in PARTS {
         let count = match of {
             Some(of) => count_rows(conn, table, of, &subject.customers)?,
-            None => i64::try_from(subject.touchpoints(conn)?.len()).unwrap_or(i64::MAX),
+            None => subject.touchpoints_count(conn)?,
         };
         let (treatment, reason) = match erasure {
             Erasure::Sql(treatment, _) | Erasure::Code(treatment, _) => (*treatment, None),

@@ -22,7 +22,7 @@ pub use erase::{sweep, work as erase};
 pub use requests::{ask_in_person, export_of, prune};
 pub use types::{DataRequest, DataRequestKind, DataRequestStatus, NewDataRequest};
 
-use crate::auth::{Caller, Grant, Scope};
+use crate::auth::{Caller, Scope, Scopes};
 use crate::db::keyset::{SortKey, SortKind};
 use crate::error::{Error, Result};
 use crate::http::reply::Plain;
@@ -91,7 +91,7 @@ async fn list_data_requests(
 async fn create_data_request(caller: Caller, new: Json<NewDataRequest>) -> Result<Reply> {
     let grant = caller.must(Scope::DataRequestsWrite)?;
     if new.is_verified {
-        may_process(&grant, new.kind)?;
+        may_process(grant.identity().scopes, new.kind)?;
     }
     grant.write(move |tx| new.insert(tx).map(Created)).await
 }
@@ -124,22 +124,18 @@ async fn verify_data_request(caller: Caller, id: Path<Uuid>, if_match: IfMatch) 
 #[post("/data_requests/{id}/process")]
 async fn process_data_request(caller: Caller, id: Path<Uuid>, if_match: IfMatch) -> Result<Reply> {
     let grant = caller.must(Scope::DataRequestsWrite)?;
-    let may_erase = grant.identity().scopes.contains(Scope::CustomersErase);
+    let scopes = grant.identity().scopes;
     grant
         .write(move |tx| {
-            let is_erasure = Row::find(tx, *id)?.kind == DataRequestKind::Erasure;
-            if is_erasure && !may_erase {
-                return Err(Error::insufficient_scope(Scope::CustomersErase.as_str()));
-            }
+            may_process(scopes, Row::find(tx, *id)?.kind)?;
             requests::process(tx, *id, if_match).map(Found)
         })
         .await
 }
 
 /// Forgetting somebody takes a right of its own.
-fn may_process(grant: &Grant, kind: DataRequestKind) -> Result<()> {
-    let may_erase = grant.identity().scopes.contains(Scope::CustomersErase);
-    if kind == DataRequestKind::Erasure && !may_erase {
+fn may_process(scopes: Scopes, kind: DataRequestKind) -> Result<()> {
+    if kind == DataRequestKind::Erasure && !scopes.contains(Scope::CustomersErase) {
         return Err(Error::insufficient_scope(Scope::CustomersErase.as_str()));
     }
     Ok(())

@@ -19,7 +19,7 @@ use crate::customers::{self, Customer};
 use crate::db::{Conn, Tx, WorkspaceId};
 use crate::error::{Error, OnConstraint, Result};
 use crate::http::IfMatch;
-use crate::jobs::{self, Job, NewJob};
+use crate::jobs::{self, NewJob};
 use crate::journal::{self, Change, record};
 use crate::schema::data_requests;
 use crate::values::time::truncate;
@@ -198,8 +198,6 @@ pub fn verify(tx: &mut Tx, id: Uuid, if_match: IfMatch) -> Result<DataRequest> {
 pub fn process(tx: &mut Tx, id: Uuid, if_match: IfMatch) -> Result<DataRequest> {
     let row = take(tx, id, if_match, DataRequestStatus::Processing)?;
     let customer = Customer::lock_for_person(tx, row.customer_id)?;
-    let target = of(tx.workspace).filter(data_requests::id.eq(id));
-    diesel::update(target).set(data_requests::verified_at.eq(tx.now)).execute(tx.pg)?;
     let begun = row.advance(tx, DataRequestStatus::Processing)?;
     match row.kind {
         DataRequestKind::Access | DataRequestKind::Portability => {
@@ -245,16 +243,17 @@ pub fn extend(tx: &mut Tx, id: Uuid, if_match: IfMatch, reason: &str) -> Result<
         let detail = "only a request that is open can be extended, and only once";
         return Err(Error::transition(detail, &[]));
     }
-    diesel::update(of(tx.workspace).filter(d::id.eq(id)))
+    let after: Row = diesel::update(of(tx.workspace).filter(d::id.eq(id)))
         .set((
             d::extension_reason.eq(reason),
             d::due_at.eq(row.due_at + EXTENDED_BY),
             d::version.eq(d::version + 1),
             d::updated_at.eq(tx.now),
         ))
-        .execute(tx.pg)?;
-    row.note(tx, "data_request.extended")?;
-    Row::find(tx, id).map(Into::into)
+        .returning(Row::as_returning())
+        .get_result(tx.pg)?;
+    after.note(tx, "data_request.extended")?;
+    Ok(after.into())
 }
 
 /// Ends a restriction.
@@ -268,12 +267,13 @@ pub fn lift(tx: &mut Tx, id: Uuid, if_match: IfMatch) -> Result<DataRequest> {
         return Err(Error::transition(detail, &[]));
     }
     let customer = Customer::lock_for_person(tx, row.customer_id)?;
-    diesel::update(of(tx.workspace).filter(d::id.eq(id)))
+    let after: Row = diesel::update(of(tx.workspace).filter(d::id.eq(id)))
         .set((d::lifted_at.eq(tx.now), d::version.eq(d::version + 1), d::updated_at.eq(tx.now)))
-        .execute(tx.pg)?;
-    row.note(tx, "data_request.lifted")?;
+        .returning(Row::as_returning())
+        .get_result(tx.pg)?;
+    after.note(tx, "data_request.lifted")?;
     customers::restrict(tx, customer, false)?;
-    Row::find(tx, id).map(Into::into)
+    Ok(after.into())
 }
 
 impl Row {
@@ -285,6 +285,8 @@ impl Row {
         let after: Self = diesel::update(of(tx.workspace).filter(d::id.eq(self.id)))
             .set((
                 d::status.eq(to),
+                // Who is answered has shown who they are.
+                (to == Processing).then(|| d::verified_at.eq(tx.now)),
                 d::completed_at.eq(is_final.then_some(tx.now)),
                 d::version.eq(d::version + 1),
                 d::updated_at.eq(tx.now),
@@ -333,12 +335,6 @@ pub fn enqueue(tx: &mut Tx, id: Uuid, kind: &'static str, run_at: DateTime<Utc>)
     };
     let (workspace, now) = (tx.workspace, tx.now);
     jobs::enqueue(tx.pg, workspace, &job, now).map(drop)
-}
-
-/// The request that a job is about.
-pub fn of_job(job: &Job) -> Result<Uuid> {
-    let id = job.payload["data_request_id"].as_str().and_then(|text| text.parse().ok());
-    id.ok_or_else(|| Error::internal("a privacy job without its request"))
 }
 
 /// Whom a request that is being answered is about; `None` where it no longer is.

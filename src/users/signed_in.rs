@@ -11,7 +11,8 @@ use uuid::Uuid;
 use super::logins::Account;
 use super::{UserStatus, change};
 use crate::audit;
-use crate::auth::refresh::RefreshText;
+use crate::auth::refresh;
+use crate::auth::secret_text::SecretText;
 use crate::db::{Tx, WorkspaceId};
 use crate::error::{Error, OnConstraint, Result};
 use crate::journal::record;
@@ -25,7 +26,7 @@ pub struct Opened {
     pub account: Account,
     pub livemode: bool,
     /// The session and the token that carries it on, unless it ends with the access token.
-    pub refresh: Option<(Uuid, RefreshText)>,
+    pub refresh: Option<(Uuid, SecretText)>,
 }
 
 #[derive(Queryable, Selectable)]
@@ -70,7 +71,7 @@ pub fn begin(tx: &mut Tx, account: Account, lasts: bool) -> Result<Option<Opened
 
 /// Carries a session on: the token is used up and followed by a new one. `None` where it is not
 /// valid; commit also then, for a token used before ends its session.
-pub fn renew(tx: &mut Tx, presented: &RefreshText) -> Result<Option<Opened>> {
+pub fn renew(tx: &mut Tx, presented: &SecretText) -> Result<Option<Opened>> {
     let Some((account, row)) = lock(tx, presented)? else { return Ok(None) };
     if row.used_at.is_some() {
         end(tx, row.user_id, row.family_id, "token_reused")?;
@@ -87,7 +88,7 @@ pub fn renew(tx: &mut Tx, presented: &RefreshText) -> Result<Option<Opened>> {
 }
 
 /// Ends the session of a refresh token, if it is one of ours.
-pub fn end_by_token(tx: &mut Tx, presented: &RefreshText) -> Result<()> {
+pub fn end_by_token(tx: &mut Tx, presented: &SecretText) -> Result<()> {
     match lock(tx, presented)? {
         Some((_, row)) => end(tx, row.user_id, row.family_id, "signed_out"),
         None => Ok(()),
@@ -116,7 +117,7 @@ pub fn end_all(tx: &mut Tx, user: Uuid) -> Result<()> {
 }
 
 /// The token's row and its user, both locked.
-fn lock(tx: &mut Tx, presented: &RefreshText) -> Result<Option<(Account, Row)>> {
+fn lock(tx: &mut Tx, presented: &SecretText) -> Result<Option<(Account, Row)>> {
     let hash = presented.hash().to_vec();
     let found = of(tx.home).filter(refresh_tokens::hash.eq(&hash));
     let user: Option<Uuid> = found.select(refresh_tokens::user_id).first(tx.pg).optional()?;
@@ -151,9 +152,9 @@ fn refuse_access_tokens(tx: &mut Tx, user: Uuid) -> Result<()> {
     Ok(())
 }
 
-fn issue(tx: &mut Tx, user: Uuid, family: Uuid, livemode: bool) -> Result<RefreshText> {
+fn issue(tx: &mut Tx, user: Uuid, family: Uuid, livemode: bool) -> Result<SecretText> {
     use refresh_tokens as r;
-    let text = RefreshText::generate(tx.home.uuid());
+    let text = refresh::generate(tx.home.uuid());
     let id = tx.new_id();
     diesel::insert_into(r::table)
         .values((

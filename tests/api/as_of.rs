@@ -3,29 +3,13 @@
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Value, json};
 
+use crate::dice::Dice;
 use crate::harness::{Answer, Client, workspace};
 
 const PATH: &str = "/v1/customers";
 const PEOPLE: usize = 4;
 const STEPS: usize = 40;
 const SEQUENCES: u64 = 12;
-
-/// A small generator, so that a failing sequence is the same again (splitmix64).
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        usize::try_from((z ^ (z >> 31)) % sides as u64).expect("small")
-    }
-
-    fn one_of(&mut self, all: &[Value]) -> Value {
-        all[self.roll(all.len())].clone()
-    }
-}
 
 fn text(time: DateTime<Utc>) -> String {
     time.to_rfc3339_opts(SecondsFormat::Micros, true)

@@ -289,7 +289,7 @@ fn migrations_digest() -> String {
     for name in names {
         text.push_str(&std::fs::read_to_string(name).expect("a migration"));
     }
-    ecrm::crypto::sha256(text.as_bytes()).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    ecrm::crypto::hex(&ecrm::crypto::sha256(text.as_bytes())[..8])
 }
 
 fn exists(pg: &mut PgConnection, database: &str) -> bool {

@@ -11,6 +11,7 @@ mod consents;
 mod customer_search;
 mod customers;
 mod database;
+mod dice;
 mod guards;
 mod harness;
 mod http;

@@ -104,8 +104,7 @@ fn a_suppressed_address_is_kept_as_a_keyed_hash_alone() {
     let hash = made.json["address_hash"].as_str().expect("a hash");
     assert_eq!(hash.len(), 64);
     assert_ne!(theirs.json["address_hash"], hash);
-    let plain: String =
-        ecrm::crypto::sha256(address.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+    let plain: String = ecrm::crypto::hex(&ecrm::crypto::sha256(address.as_bytes()));
     assert_ne!(hash, plain);
     assert!(!made.text.contains(&address) && !client.get(PATH).expect(200).text.contains(&address));
     for table in ["suppressions", "touchpoints", "idempotency_keys"] {

@@ -1,10 +1,7 @@
--- What each customer did per type, against the log. An id's time is its first 48 bits in
--- milliseconds and the next 12 after the version in 4096ths of one.
+-- What each customer did per type, against the log.
 with timed as (
   select workspace_id, customer_id, type,
-         timestamptz '1970-01-01T00:00:00Z' + interval '1 microsecond' * (
-           ('x' || left(replace(id::text, '-', ''), 12))::bit(48)::bigint * 1000
-           + ('x' || substr(replace(id::text, '-', ''), 14, 3))::bit(12)::integer * 1000 / 4096) as at
+         uuid_v7_time(id) as at
     from touchpoints where customer_id is not null
 ), logged as (
   select workspace_id, customer_id, type, count(*) as n, min(at) as first_at, max(at) as last_at

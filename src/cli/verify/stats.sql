@@ -1,9 +1,7 @@
--- The figures of each customer, against the log. An id's time as in `activity.sql`.
+-- The figures of each customer, against the log.
 with timed as (
   select workspace_id, customer_id, direction,
-         timestamptz '1970-01-01T00:00:00Z' + interval '1 microsecond' * (
-           ('x' || left(replace(id::text, '-', ''), 12))::bit(48)::bigint * 1000
-           + ('x' || substr(replace(id::text, '-', ''), 14, 3))::bit(12)::integer * 1000 / 4096) as at
+         uuid_v7_time(id) as at
     from touchpoints where customer_id is not null
 ), logged as (
   select workspace_id, customer_id,

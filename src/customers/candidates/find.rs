@@ -11,6 +11,7 @@ use crate::app::App;
 use crate::customers::Customer;
 use crate::db::{Conn, Outcome, Session, Tx};
 use crate::error::Result;
+use crate::jobs::Job;
 
 #[derive(QueryableByName)]
 struct Pair {
@@ -134,7 +135,7 @@ fn suggested(conn: &mut Conn, id: Uuid) -> Result<Vec<Pair>> {
 }
 
 /// The job that looks through a whole workspace.
-pub fn scan(app: &App, session: &Session) -> Result<()> {
+pub fn scan(app: &App, session: &Session, _: &Job) -> Result<()> {
     app.db.write(session, &|tx| note_all(tx).map(Outcome::Commit))
 }
 

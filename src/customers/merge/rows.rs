@@ -23,8 +23,6 @@ pub struct Move {
 /// after every portion, and touchpoints that come in meanwhile are counted by their own statement.
 /// What is moved is a range and no join: a join is planned by how many rows the customer is believed
 /// to have, which right after a merge is far from true.
-///
-/// An id's time is its first 48 bits in milliseconds and 12 more in 4096ths of one.
 const STEP: &str = "
 with portion as materialized (
     select id from touchpoints
@@ -39,9 +37,7 @@ with portion as materialized (
     returning t.id, t.type, t.direction
 ), timed as (
     select type, direction,
-           timestamptz '1970-01-01T00:00:00Z' + interval '1 microsecond' * (
-             ('x' || left(replace(id::text, '-', ''), 12))::bit(48)::bigint * 1000
-             + ('x' || substr(replace(id::text, '-', ''), 14, 3))::bit(12)::integer * 1000 / 4096) as at
+           uuid_v7_time(id) as at
       from moved
 ), by_type as (
     select type, count(*) as n, min(at) as first_at, max(at) as last_at from timed group by type
@@ -130,9 +126,7 @@ const SETTLE: &[&str] = &[
     "delete from customer_activity where workspace_id = $1 and customer_id = $2 and n = 0",
     "with timed as (
          select type, direction,
-                timestamptz '1970-01-01T00:00:00Z' + interval '1 microsecond' * (
-                  ('x' || left(replace(id::text, '-', ''), 12))::bit(48)::bigint * 1000
-                  + ('x' || substr(replace(id::text, '-', ''), 14, 3))::bit(12)::integer * 1000 / 4096) as at
+                uuid_v7_time(id) as at
            from touchpoints where workspace_id = $1 and customer_id = $2
      ), by_type as (
          select type, min(at) as first_at, max(at) as last_at from timed group by type

@@ -403,8 +403,7 @@ fn mirror_late(tx: &mut Tx, survivor: Uuid) -> Result<()> {
 /// The job that moves long timelines, a portion in each transaction. Run again after a crash, it goes
 /// on where it was.
 pub fn work(app: &App, session: &Session, job: &Job) -> Result<()> {
-    let merge = job.payload["merge_id"].as_str().and_then(|text| text.parse().ok());
-    let merge = merge.ok_or_else(|| Error::internal("a merge job without its merge"))?;
+    let merge = job.id_of("merge_id")?;
     // Each portion is a transaction of its own, well below what a statement may take.
     while !app.db.write(session, &|tx| step(tx, merge).map(Outcome::Commit))? {}
     Ok(())

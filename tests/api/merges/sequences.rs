@@ -3,24 +3,12 @@
 use serde_json::{Value, json};
 
 use super::{belongings, create, merge, seen, undo};
+use crate::dice::Dice;
 use crate::harness::{Client, workspace};
 
 const PEOPLE: usize = 6;
 const STEPS: usize = 14;
 const SEQUENCES: u64 = 25;
-
-/// A small generator, so that a failing sequence is the same again (splitmix64).
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        usize::try_from((z ^ (z >> 31)) % sides as u64).expect("small")
-    }
-}
 
 fn people(client: &Client, dice: &mut Dice) -> Vec<String> {
     (0..PEOPLE)

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{Cursor, Read};
 
+use ecrm::crypto::{hex, sha256};
 use serde_json::{Value, json};
 
 use super::{answered, ask, count, customer, run, somebody, work};
@@ -47,10 +48,6 @@ pub fn records(files: &Files, table: &str) -> Vec<Value> {
     serde_json::from_slice(text).expect("a list of records")
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 #[test]
 fn an_archive_has_everything_in_two_forms_and_a_manifest_that_adds_up() {
     let app = App::alone(&[]);
@@ -70,8 +67,7 @@ fn an_archive_has_everything_in_two_forms_and_a_manifest_that_adds_up() {
         for file in section["files"].as_array().expect("files") {
             let bytes = &files[file["name"].as_str().expect("a name")];
             assert_eq!(file["bytes"], bytes.len(), "{file}");
-            let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes);
-            assert_eq!(file["sha256"], hex(hash.as_ref()), "{file}");
+            assert_eq!(file["sha256"], hex(&sha256(bytes)), "{file}");
         }
     }
     assert_eq!(records(&files, "customers")[0]["email"], email.as_str());
@@ -131,8 +127,7 @@ fn a_link_works_once_and_looking_at_it_does_not_use_it_up() {
     }
     let bytes = download(&anonymous, &second).expect(200).bytes;
     assert_eq!(request["archive"]["bytes"], bytes.len());
-    let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &bytes);
-    assert_eq!(request["archive"]["sha256"], hex(hash.as_ref()));
+    assert_eq!(request["archive"]["sha256"], hex(&sha256(&bytes)));
     download(&anonymous, &second).expect_code(404, "not_found");
     anonymous.get(&second).expect(404);
     anonymous.get("/downloads/ecrm_dl_guess").expect(404);
