@@ -5,8 +5,10 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use actix_web::dev::{Server, ServerHandle};
-use actix_web::middleware::{Compress, from_fn};
+use actix_web::body::MessageBody;
+use actix_web::dev::{Server, ServerHandle, ServiceRequest, ServiceResponse};
+use actix_web::http::ConnectionType;
+use actix_web::middleware::{Compress, Next, from_fn};
 use actix_web::rt::signal::unix::{SignalKind, signal};
 use actix_web::{HttpServer, web};
 
@@ -55,6 +57,7 @@ pub fn build(app: App, socket: TcpListener, surface: Surface) -> std::io::Result
             .wrap(from_fn(cors::apply))
             .wrap(from_fn(observe::observe))
             .wrap(from_fn(unread::hang_up))
+            .wrap(from_fn(let_go))
             .wrap(from_fn(request_id::identify));
         match surface {
             Surface::Api => crate::api::mount(app),
@@ -71,6 +74,20 @@ pub fn build(app: App, socket: TcpListener, surface: Surface) -> std::io::Result
         .disable_signals()
         .listen(socket)?
         .run())
+}
+
+/// While the service ends, every answer ends its connection too: a caller who kept one would find it
+/// cut off with the next request in it.
+async fn let_go<B: MessageBody>(
+    req: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<B>, actix_web::Error> {
+    let app = App::of(req.request());
+    let mut answer = next.call(req).await?;
+    if app.is_draining() {
+        answer.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+    }
+    Ok(answer)
 }
 
 /// Waits for SIGTERM or SIGINT.
