@@ -33,6 +33,9 @@ use crate::openapi::Routes;
         (name = "organizations", description = "Companies and clubs, and who belongs to them."),
         (name = "channels", description = "Where the company and its customers meet."),
         (name = "touchpoints", description = "Everything that happened between them."),
+        (name = "products", description = "What the company sells."),
+        (name = "orders", description = "What customers bought, paid, got and sent back."),
+        (name = "carts", description = "What somebody thinks of buying."),
         (name = "consents", description = "What customers agreed to, and whether they can be reached."),
         (name = "suppressions", description = "Addresses that are not to be used, kept by hash."),
         (name = "data_requests", description = "What people ask about their own data, and the answers."),
@@ -57,6 +60,9 @@ fn resources(api: &mut ServiceConfig) {
         .configure(crate::organizations::routes)
         .configure(crate::channels::routes)
         .configure(crate::touchpoints::routes)
+        .configure(crate::products::routes)
+        .configure(crate::orders::routes)
+        .configure(crate::carts::routes)
         .configure(crate::consents::routes)
         .configure(crate::suppressions::routes)
         .configure(crate::privacy::routes)

@@ -254,6 +254,18 @@ impl Error {
         self
     }
 
+    /// The reverse of [`Error::under`]: the part below `prefix` was the whole body.
+    pub fn out_of(mut self, prefix: &str) -> Self {
+        if let Self::Problem(rejection) = &mut self {
+            for pointer in rejection.errors.iter_mut().filter_map(|fault| fault.pointer.as_mut()) {
+                if let Some(rest) = pointer.strip_prefix(prefix) {
+                    *pointer = format!("#{rest}");
+                }
+            }
+        }
+        self
+    }
+
     /// The same refusal, naming the field of the body that is at fault.
     pub fn at(mut self, pointer: &str, code: &'static str) -> Self {
         if let Self::Problem(rejection) = &mut self {

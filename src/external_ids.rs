@@ -49,6 +49,9 @@ impl ExternalId {
 pub enum Owner {
     Organization,
     Channel,
+    Product,
+    Order,
+    Cart,
 }
 
 impl Owner {
@@ -56,6 +59,9 @@ impl Owner {
         match self {
             Self::Organization => "organization",
             Self::Channel => "channel",
+            Self::Product => "product",
+            Self::Order => "order",
+            Self::Cart => "cart",
         }
     }
 }

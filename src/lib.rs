@@ -26,6 +26,7 @@ pub mod values;
 // What every resource may have.
 pub mod attributes;
 pub mod external_ids;
+pub mod sources;
 pub mod tags;
 
 // Who may.
@@ -45,6 +46,11 @@ pub mod privacy;
 pub mod profiles;
 pub mod suppressions;
 pub mod touchpoints;
+
+// What they buy.
+pub mod carts;
+pub mod orders;
+pub mod products;
 
 // All of it together.
 pub mod api;

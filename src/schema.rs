@@ -82,6 +82,35 @@ diesel::table! {
 }
 
 diesel::table! {
+    carts (workspace_id, id) {
+        workspace_id -> Uuid,
+        id -> Uuid,
+        external_ids -> Jsonb,
+        source -> Text,
+        customer_id -> Nullable<Uuid>,
+        origin_customer_id -> Nullable<Uuid>,
+        anonymous_id -> Nullable<Text>,
+        email -> Nullable<Text>,
+        status -> Text,
+        currency -> Text,
+        total -> Int8,
+        line_items -> Jsonb,
+        channel_id -> Nullable<Uuid>,
+        recovery_url -> Nullable<Text>,
+        order_id -> Nullable<Uuid>,
+        active_at -> Timestamptz,
+        checkout_at -> Nullable<Timestamptz>,
+        abandoned_at -> Nullable<Timestamptz>,
+        recovered_at -> Nullable<Timestamptz>,
+        converted_at -> Nullable<Timestamptz>,
+        source_updated_at -> Nullable<Timestamptz>,
+        version -> Int8,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     channels (workspace_id, id) {
         workspace_id -> Uuid,
         id -> Uuid,
@@ -189,6 +218,7 @@ diesel::table! {
         total_spent -> Int8,
         first_order_at -> Nullable<Timestamptz>,
         last_order_at -> Nullable<Timestamptz>,
+        currency -> Nullable<Text>,
     }
 }
 
@@ -387,6 +417,104 @@ diesel::table! {
 }
 
 diesel::table! {
+    order_fulfillments (workspace_id, order_id, id) {
+        workspace_id -> Uuid,
+        order_id -> Uuid,
+        id -> Uuid,
+        external_id -> Nullable<Text>,
+        line_items -> Jsonb,
+        tracking_company -> Nullable<Text>,
+        tracking_number -> Nullable<Text>,
+        tracking_url -> Nullable<Text>,
+        fulfilled_at -> Timestamptz,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    order_line_items (workspace_id, order_id, id) {
+        workspace_id -> Uuid,
+        order_id -> Uuid,
+        id -> Uuid,
+        position -> Int4,
+        external_id -> Nullable<Text>,
+        product_id -> Nullable<Uuid>,
+        sku -> Nullable<Text>,
+        name -> Text,
+        variant -> Nullable<Text>,
+        quantity -> Int4,
+        unit_price -> Int8,
+        discount_total -> Int8,
+        tax_total -> Int8,
+        total -> Int8,
+        fulfilled_quantity -> Int4,
+        returned_quantity -> Int4,
+    }
+}
+
+diesel::table! {
+    order_refunds (workspace_id, order_id, id) {
+        workspace_id -> Uuid,
+        order_id -> Uuid,
+        id -> Uuid,
+        external_id -> Nullable<Text>,
+        amount -> Int8,
+        reason -> Nullable<Text>,
+        is_return -> Bool,
+        line_items -> Jsonb,
+        refunded_at -> Timestamptz,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    orders (workspace_id, id) {
+        workspace_id -> Uuid,
+        id -> Uuid,
+        external_ids -> Jsonb,
+        source -> Text,
+        number -> Nullable<Text>,
+        customer_id -> Nullable<Uuid>,
+        origin_customer_id -> Nullable<Uuid>,
+        email -> Nullable<Text>,
+        phone -> Nullable<Text>,
+        status -> Text,
+        financial_status -> Text,
+        fulfillment_status -> Text,
+        currency -> Text,
+        subtotal -> Int8,
+        discount_total -> Int8,
+        tax_total -> Int8,
+        shipping_total -> Int8,
+        fee_total -> Int8,
+        total -> Int8,
+        paid_total -> Int8,
+        refunded_total -> Int8,
+        is_tax_included -> Bool,
+        channel_id -> Nullable<Uuid>,
+        cart_id -> Nullable<Uuid>,
+        billing_address -> Nullable<Jsonb>,
+        shipping_address -> Nullable<Jsonb>,
+        discount_codes -> Array<Text>,
+        utm -> Nullable<Jsonb>,
+        note -> Nullable<Text>,
+        cancel_reason -> Nullable<Text>,
+        placed_at -> Timestamptz,
+        paid_at -> Nullable<Timestamptz>,
+        fulfilled_at -> Nullable<Timestamptz>,
+        cancelled_at -> Nullable<Timestamptz>,
+        source_updated_at -> Nullable<Timestamptz>,
+        attributes -> Jsonb,
+        tags -> Array<Text>,
+        search_key -> Text,
+        version -> Int8,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+        deleted_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
     organizations (workspace_id, id) {
         workspace_id -> Uuid,
         id -> Uuid,
@@ -398,6 +526,30 @@ diesel::table! {
         annual_revenue -> Nullable<Jsonb>,
         parent_id -> Nullable<Uuid>,
         owner_id -> Nullable<Uuid>,
+        attributes -> Jsonb,
+        tags -> Array<Text>,
+        search_key -> Text,
+        version -> Int8,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+        deleted_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    products (workspace_id, id) {
+        workspace_id -> Uuid,
+        id -> Uuid,
+        external_ids -> Jsonb,
+        sku -> Nullable<Text>,
+        name -> Text,
+        description -> Nullable<Text>,
+        brand -> Nullable<Text>,
+        category -> Nullable<Text>,
+        price -> Nullable<Jsonb>,
+        url -> Nullable<Text>,
+        image_url -> Nullable<Text>,
+        status -> Text,
         attributes -> Jsonb,
         tags -> Array<Text>,
         search_key -> Text,
@@ -577,6 +729,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     attribute_definitions,
     audit_events,
     audit_seals,
+    carts,
     channels,
     consent_events,
     consents,
@@ -592,7 +745,12 @@ diesel::allow_tables_to_appear_in_same_query!(
     jobs,
     login_emails,
     memberships,
+    order_fulfillments,
+    order_line_items,
+    order_refunds,
+    orders,
     organizations,
+    products,
     refresh_tokens,
     suppressions,
     tags,

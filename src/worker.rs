@@ -10,14 +10,16 @@ use uuid::Uuid;
 
 use crate::app::App;
 use crate::audit;
+use crate::carts;
 use crate::consents;
 use crate::customers;
-use crate::db::{Outcome, Session, Tx, WorkspaceId};
+use crate::db::{Actor, Outcome, Session, Tx, Via, WorkspaceId};
 use crate::error::{Error, Result};
 use crate::jobs::{self, Job, NewJob};
+use crate::orders;
 use crate::privacy;
 use crate::schema::{idempotency_keys, refresh_tokens, touchpoint_keys};
-use crate::workspaces;
+use crate::workspaces::{self, Workspace};
 
 /// The queue of the upkeep below, which belongs to no workspace.
 const MAINTENANCE: &str = "maintenance";
@@ -38,6 +40,7 @@ enum Work {
 const KINDS: &[(&str, Work)] = &[
     ("customers.merge", Work::Inside(customers::merge::work)),
     ("customers.scan", Work::Inside(customers::candidates::scan)),
+    ("orders.recount", Work::Inside(recount_orders)),
     ("privacy.archive", Work::Inside(privacy::make_archive)),
     ("privacy.erase", Work::Inside(privacy::erase)),
     ("privacy.sweep", Work::Inside(privacy::sweep)),
@@ -45,6 +48,7 @@ const KINDS: &[(&str, Work)] = &[
     ("maintenance.prune", Work::Upkeep(prune)),
     ("maintenance.consents", Work::Upkeep(expire_consents)),
     ("maintenance.audit", Work::Upkeep(seal_audit)),
+    ("maintenance.carts", Work::Upkeep(leave_carts)),
 ];
 
 /// How often each kind of upkeep is queued.
@@ -53,6 +57,7 @@ const SCHEDULE: &[(&str, TimeDelta)] = &[
     ("maintenance.prune", TimeDelta::hours(1)),
     ("maintenance.consents", TimeDelta::minutes(15)),
     ("maintenance.audit", TimeDelta::minutes(1)),
+    ("maintenance.carts", TimeDelta::minutes(1)),
 ];
 
 /// Starts the worker; it ends when the app drains.
@@ -174,6 +179,18 @@ fn expire_consents(app: &App) -> Result<()> {
 /// Seals what was administered since the last time.
 fn seal_audit(app: &App) -> Result<()> {
     step_through(app, app.db.system(audit::seal::due)?, audit::seal::seal)
+}
+
+/// Counts what customers spent again, live and test, in another currency of the workspace.
+fn recount_orders(app: &App, session: &Session, _: &Job) -> Result<()> {
+    let workspace = app.db.system(|pg| Workspace::get(pg, session.home))?;
+    let place = |livemode| workspace.session(livemode, Actor::SYSTEM, Via::default()).workspace;
+    step_through(app, vec![place(true), place(false)], orders::recount)
+}
+
+/// Abandons carts that nobody has touched for an hour.
+fn leave_carts(app: &App) -> Result<()> {
+    step_through(app, app.db.system(|pg| carts::due(pg, Utc::now()))?, carts::rest)
 }
 
 /// Renews what the process keeps in memory: the origins that workspaces allow.

@@ -32,6 +32,7 @@ use crate::db::{Actor, Conn, Db, Session, Tx, Via, WorkspaceId};
 use crate::error::{Error, Result};
 use crate::http::json::never_null;
 use crate::http::{Found, IfMatch, Json, Reply, Versioned};
+use crate::jobs::{self, NewJob};
 use crate::journal::{Change, differences, record};
 use crate::schema::{cors_origins, workspace_slugs, workspaces};
 use crate::seal::Secret;
@@ -144,7 +145,8 @@ pub struct WorkspacePatch {
     #[validate(length(min = 1, max = 200))]
     #[schema(example = "Alpenglow", min_length = 1, max_length = 200, nullable = false)]
     pub name: Option<String>,
-    /// Currency of figures over several orders, ISO 4217.
+    /// Currency of figures over several orders, ISO 4217. After a change, what customers
+    /// spent is counted again in the background.
     #[serde(default, deserialize_with = "never_null")]
     #[validate(custom(function = "crate::values::valid::currency"))]
     #[schema(example = "EUR", min_length = 3, max_length = 3, nullable = false)]
@@ -308,8 +310,25 @@ impl WorkspacePatch {
         let changes = differences(&to_json(&before)?, &to_json(&after)?);
         record(tx, change(after.id, json!({ "changes": changes })))?;
         audit::changed(tx, "workspace.updated", after.id, (&before, &after))?;
+        recount(tx, &before, &after)?;
         Ok(after)
     }
+}
+
+/// What customers spent is kept in the default currency: with another one it is counted again.
+fn recount(tx: &mut Tx, before: &Workspace, after: &Workspace) -> Result<()> {
+    if before.default_currency == after.default_currency {
+        return Ok(());
+    }
+    let (workspace, now) = (tx.workspace, tx.now);
+    let job = NewJob {
+        queue: "orders",
+        kind: "orders.recount",
+        payload: json!({}),
+        run_at: now,
+        unique_key: Some(format!("recount:{}", after.version)),
+    };
+    jobs::enqueue(tx.pg, workspace, &job, now).map(drop)
 }
 
 fn to_json(workspace: &Workspace) -> Result<Value> {

@@ -18,6 +18,8 @@ pub(super) fn claim_existing(tx: &mut Tx, definition: &AttributeDefinition) -> R
         AttributeResource::Customer => "customers",
         AttributeResource::Organization => "organizations",
         AttributeResource::Channel => "channels",
+        AttributeResource::Product => "products",
+        AttributeResource::Order => "orders",
     };
     let statement = format!(
         "insert into unique_attributes (workspace_id, resource, key, value, resource_id)

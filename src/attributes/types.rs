@@ -46,6 +46,8 @@ crate::text_enum! {
         Customer = "customer",
         Organization = "organization",
         Channel = "channel",
+        Product = "product",
+        Order = "order",
     }
 }
 

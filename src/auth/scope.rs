@@ -46,6 +46,12 @@ scopes! {
     SuppressionsWrite "suppressions:write" "Suppress addresses and free them again";
     DataRequestsRead "data_requests:read" "Read what customers asked about their own data";
     DataRequestsWrite "data_requests:write" "Record and answer what customers ask about their data";
+    ProductsRead "products:read" "Read products";
+    ProductsWrite "products:write" "Create, change and delete products";
+    OrdersRead "orders:read" "Read orders, refunds and fulfillments";
+    OrdersWrite "orders:write" "Record orders, refunds and fulfillments";
+    CartsRead "carts:read" "Read carts";
+    CartsWrite "carts:write" "Record carts";
     AttributeDefinitionsRead "attribute_definitions:read" "Read which attributes there are";
     AttributeDefinitionsWrite "attribute_definitions:write" "Define attributes";
     TagsRead "tags:read" "Read which tags there are";
@@ -225,7 +231,7 @@ impl Role {
     }
 }
 
-const AGENT: [Scope; 18] = [
+const AGENT: [Scope; 22] = [
     Scope::CustomersRead,
     Scope::CustomersWrite,
     Scope::OrganizationsRead,
@@ -239,6 +245,10 @@ const AGENT: [Scope; 18] = [
     Scope::SuppressionsWrite,
     Scope::DataRequestsRead,
     Scope::DataRequestsWrite,
+    Scope::ProductsRead,
+    Scope::OrdersRead,
+    Scope::OrdersWrite,
+    Scope::CartsRead,
     Scope::AttributeDefinitionsRead,
     Scope::TagsRead,
     Scope::TagsWrite,

@@ -18,7 +18,7 @@ use super::requests::NewCustomer;
 use super::{Customer, create_many, joins};
 use crate::db::Tx;
 use crate::db::json::Jsonb;
-use crate::error::{Error, FieldError, Result};
+use crate::error::{Code, Error, FieldError, Result};
 use crate::external_ids::ExternalId;
 
 crate::text_enum! {
@@ -63,6 +63,17 @@ pub struct CustomerReference {
     #[validate(length(max = 10), nested)]
     #[schema(max_items = 10)]
     pub identities: Vec<NewIdentity>,
+    /// What else is known of somebody who has to be made.
+    #[serde(skip)]
+    pub acquaintance: Acquaintance,
+}
+
+/// What a customer who is made from a reference begins with.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Acquaintance {
+    pub first_name: Option<String>,
+    pub last_name: Option<String>,
+    pub source: Option<String>,
 }
 
 /// Whom a reference means.
@@ -117,12 +128,15 @@ impl CustomerReference {
             email: self.email.clone(),
             phone: self.phone.clone(),
             identities: self.others(),
+            first_name: self.acquaintance.first_name.clone(),
+            last_name: self.acquaintance.last_name.clone(),
+            source: self.acquaintance.source.clone(),
             ..NewCustomer::default()
         }
     }
 
     /// Whether it names a browser and nothing that could be a customer.
-    fn is_anonymous(&self) -> bool {
+    pub fn is_anonymous(&self) -> bool {
         self.id.is_none()
             && self.external_id.is_none()
             && self.email.is_none()
@@ -189,6 +203,11 @@ pub fn resolve_many(
             Ok(Referenced { customer_id: customer, origin_customer_id: origin, anonymous_id })
         })
         .collect())
+}
+
+/// Whether somebody is refused because they were erased.
+pub fn is_erased(error: &Error) -> bool {
+    matches!(error, Error::Problem(rejection) if rejection.code == Code::IDENTITY_ERASED.name)
 }
 
 /// Somebody made the same person a moment before: run again, which then finds them.

@@ -245,7 +245,8 @@ pub struct CustomerStats {
     pub touchpoints_count: i64,
     /// Orders placed and not cancelled.
     pub orders_count: i64,
-    /// Paid less refunded, in the workspace's currency.
+    /// Paid less refunded over those orders, in the workspace's currency; orders in other currencies
+    /// are not in it.
     pub total_spent: Option<Money>,
     /// `total_spent` by `orders_count`.
     pub average_order_value: Option<Money>,
@@ -267,6 +268,8 @@ pub struct CustomerStats {
 pub struct StatsRow {
     touchpoints_count: i64,
     orders_count: i64,
+    total_spent: i64,
+    currency: Option<String>,
     first_order_at: Option<DateTime<Utc>>,
     last_order_at: Option<DateTime<Utc>>,
     first_seen_at: Option<DateTime<Utc>>,
@@ -276,18 +279,32 @@ pub struct StatsRow {
 
 impl From<(CustomerFields, Option<StatsRow>)> for Customer {
     fn from((fields, row): (CustomerFields, Option<StatsRow>)) -> Self {
-        let stats = row.map_or_else(CustomerStats::default, |row| CustomerStats {
-            touchpoints_count: row.touchpoints_count,
-            orders_count: row.orders_count,
-            total_spent: None,
-            average_order_value: None,
-            first_order_at: row.first_order_at,
-            last_order_at: row.last_order_at,
-            first_seen_at: row.first_seen_at,
-            last_seen_at: row.last_seen_at,
-            last_contacted_at: row.last_contacted_at,
-        });
+        let stats = row.map_or_else(CustomerStats::default, StatsRow::shown);
         Self { fields, stats: Some(stats), merged_from: None, as_of: None }
+    }
+}
+
+impl StatsRow {
+    fn shown(self) -> CustomerStats {
+        let money = |amount| {
+            let currency = self.currency.clone()?;
+            Some(Money { amount, currency })
+        };
+        CustomerStats {
+            touchpoints_count: self.touchpoints_count,
+            orders_count: self.orders_count,
+            total_spent: money(self.total_spent),
+            average_order_value: match self.orders_count {
+                0 => None,
+                // To the nearest unit; what is spent is not negative.
+                orders => money((self.total_spent + orders / 2) / orders),
+            },
+            first_order_at: self.first_order_at,
+            last_order_at: self.last_order_at,
+            first_seen_at: self.first_seen_at,
+            last_seen_at: self.last_seen_at,
+            last_contacted_at: self.last_contacted_at,
+        }
     }
 }
 

@@ -6,6 +6,7 @@ pub const ANSWERED: &[&str] = &[
     "attribute_definitions_key_taken",
     "external_ids_taken",
     "identities_value_taken",
+    "products_sku_taken",
     "suppressions_address_taken",
     "tags_name_taken",
     "trusted_issuers_issuer_taken",

@@ -94,11 +94,12 @@ pub fn all(results: impl IntoIterator<Item = Result<(u16, Uuid)>>) -> Result<Bat
 }
 
 /// Makes items one after the other, each in a savepoint; the first refusal ends an atomic batch.
+/// `make` says what became of an item as (status, id).
 pub fn one_by_one<T: Validate>(
     tx: &mut Tx,
     items: &[T],
     is_atomic: bool,
-    make: impl Fn(&mut Tx, &T) -> Result<Uuid>,
+    make: impl Fn(&mut Tx, &T) -> Result<(u16, Uuid)>,
 ) -> Result<Batch> {
     let mut results = Vec::with_capacity(items.len());
     for (position, new) in items.iter().enumerate() {
@@ -107,7 +108,7 @@ pub fn one_by_one<T: Validate>(
             make(tx, new)
         });
         match made {
-            Ok(id) => results.push(Ok((201, id))),
+            Ok(made) => results.push(Ok(made)),
             Err(error) if is_atomic => return Err(at_item(error, position)),
             Err(error) if error.is_rejection() => results.push(Err(error)),
             Err(error) => return Err(error),

@@ -16,7 +16,7 @@ pub use append::append;
 pub use touchpoint::{Touchpoint, TouchpointActor};
 
 use crate::db::Tx;
-use crate::error::{FieldError, Result};
+use crate::error::{Error, FieldError, Result};
 use crate::values::money::Money;
 
 crate::text_enum! {
@@ -131,6 +131,23 @@ pub fn check_occurred_at(at: DateTime<Utc>, now: DateTime<Utc>) -> Result<(), Fi
         return Err(FieldError::at("#/occurred_at", "invalid_time", detail));
     }
     Ok(())
+}
+
+/// The time of something that is going to be told: what was said, or `otherwise`; 422 at `pointer`
+/// where no touchpoint can have it.
+pub fn instant(
+    said: Option<DateTime<Utc>>,
+    otherwise: DateTime<Utc>,
+    pointer: &str,
+) -> Result<DateTime<Utc>> {
+    let Some(at) = said else { return Ok(otherwise) };
+    check_occurred_at(at, Utc::now()).map_err(|mut fault| {
+        let field = pointer.rsplit('/').next().unwrap_or_default();
+        fault.detail = format!("`{field}` must lie between 1970 and tomorrow");
+        fault.pointer = Some(pointer.to_owned());
+        Error::invalid(vec![fault])
+    })?;
+    Ok(at)
 }
 
 fn day(id: Uuid) -> NaiveDate {

@@ -2,6 +2,7 @@
 //! else.
 
 mod export;
+mod orders;
 mod token;
 mod types;
 
@@ -28,6 +29,7 @@ pub fn routes(api: &mut ServiceConfig) {
         .service(get_my_consents)
         .service(set_my_consents)
         .service(list_my_touchpoints)
+        .service(orders::list_my_orders)
         .service(export::get_my_export)
         .service(export::create_my_export)
         .service(export::create_my_export_link);

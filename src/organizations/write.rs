@@ -28,7 +28,7 @@ pub fn create(tx: &mut Tx, new: &NewOrganization) -> Result<Organization> {
 /// Makes organizations, each in its own savepoint; the first refusal ends an atomic batch.
 pub fn create_many(tx: &mut Tx, items: &[NewOrganization], is_atomic: bool) -> Result<Batch> {
     let definitions = Definitions::load(tx, AttributeResource::Organization)?;
-    one_by_one(tx, items, is_atomic, |tx, new| Ok(new.insert(tx, &definitions)?.id))
+    one_by_one(tx, items, is_atomic, |tx, new| Ok((201, new.insert(tx, &definitions)?.id)))
 }
 
 /// Makes the organization that an outside system calls `reference`, or changes it.

@@ -37,6 +37,10 @@ pub struct Part {
     pub erasure: Erasure,
 }
 
+/// Rows that hang on the orders of a customer.
+const OF_ORDERS: &str = "t.order_id in (select id from orders
+                                        where workspace_id = $1 and customer_id = any($2))";
+
 /// The tables, in the order in which they are erased.
 pub const PARTS: &[Part] = &[
     Part {
@@ -96,6 +100,62 @@ pub const PARTS: &[Part] = &[
         erasure: Erasure::Code(Treatment::Cleared, "`erase.rs`, in portions"),
     },
     Part {
+        table: "orders",
+        about: "What the customer bought, paid and sent back.",
+        of: Some("t.customer_id = any($2)"),
+        erasure: Erasure::Sql(
+            Treatment::Cleared,
+            "update orders
+                set email = null, phone = null, billing_address = null, shipping_address = null,
+                    note = null, cancel_reason = null, utm = null, attributes = '{}', tags = '{}',
+                    search_key = '', version = version + 1, updated_at = $3
+              where workspace_id = $1 and customer_id = any($2)",
+        ),
+    },
+    Part {
+        table: "order_line_items",
+        about: "The lines of the customer's orders.",
+        of: Some(OF_ORDERS),
+        erasure: Erasure::Kept("what was sold for how much is kept by law, and names nobody"),
+    },
+    Part {
+        table: "order_refunds",
+        about: "What the customer was paid back, and why.",
+        of: Some(OF_ORDERS),
+        erasure: Erasure::Sql(
+            Treatment::Cleared,
+            "update order_refunds set reason = null
+              where workspace_id = $1
+                and order_id in (select id from orders
+                                  where workspace_id = $1 and customer_id = any($2))",
+        ),
+    },
+    Part {
+        table: "order_fulfillments",
+        about: "What was sent to the customer, and how to follow it.",
+        of: Some(OF_ORDERS),
+        erasure: Erasure::Sql(
+            Treatment::Cleared,
+            "update order_fulfillments
+                set tracking_company = null, tracking_number = null, tracking_url = null
+              where workspace_id = $1
+                and order_id in (select id from orders
+                                  where workspace_id = $1 and customer_id = any($2))",
+        ),
+    },
+    Part {
+        table: "carts",
+        about: "What the customer thought of buying.",
+        of: Some("t.customer_id = any($2)"),
+        erasure: Erasure::Sql(
+            Treatment::Cleared,
+            "update carts
+                set anonymous_id = null, email = null, recovery_url = null, version = version + 1,
+                    updated_at = $3
+              where workspace_id = $1 and customer_id = any($2)",
+        ),
+    },
+    Part {
         table: "customer_activity",
         about: "How often the customer did what, first and last.",
         of: Some("t.customer_id = any($2)"),
@@ -109,12 +169,19 @@ pub const PARTS: &[Part] = &[
     },
     Part {
         table: "unique_attributes",
-        about: "Values that no other customer can have.",
-        of: Some("t.resource = 'customer' and t.resource_id = any($2)"),
+        about: "Values that no other customer or order can have.",
+        of: Some(
+            "t.resource = 'customer' and t.resource_id = any($2)
+             or t.resource = 'order' and t.resource_id in (
+                  select id from orders where workspace_id = $1 and customer_id = any($2))",
+        ),
         erasure: Erasure::Sql(
             Treatment::Deleted,
-            "delete from unique_attributes
-              where workspace_id = $1 and resource = 'customer' and resource_id = any($2)",
+            "delete from unique_attributes t
+              where workspace_id = $1
+                and (t.resource = 'customer' and t.resource_id = any($2)
+                     or t.resource = 'order' and t.resource_id in (
+                          select id from orders where workspace_id = $1 and customer_id = any($2)))",
         ),
     },
     Part {

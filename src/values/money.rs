@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 use validator::Validate;
 
 use super::{currency, valid};
+use crate::error::FieldError;
 
 /// An amount in the smallest unit of its currency: 1999 in EUR is 19.99 euros.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema, Validate)]
@@ -20,6 +21,9 @@ pub struct Money {
     #[schema(example = "EUR", min_length = 3, max_length = 3)]
     pub currency: String,
 }
+
+/// The largest amount that an order can have anywhere, in minor units: its sums stay far from 64 bits.
+pub const MOST: i64 = 1_000_000_000_000_000;
 
 /// Why an amount could not be read or computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,6 +73,20 @@ impl Money {
         let exponent = currency::exponent(currency).ok_or(MoneyError::UnknownCurrency)?;
         let amount = minor_units(text, exponent)?;
         Ok(Self { amount, currency: currency.into() })
+    }
+
+    /// The amount, where it is from 0 to [`MOST`] in `currency`; else what is wrong at `pointer`.
+    pub fn within(&self, currency: &str, pointer: &str) -> Result<i64, FieldError> {
+        if self.currency != currency {
+            let detail = format!("every amount here is in one currency, `{currency}`");
+            let pointer = format!("{pointer}/currency");
+            return Err(FieldError::at(pointer, "currency_mismatch", detail));
+        }
+        if !(0..=MOST).contains(&self.amount) {
+            let detail = format!("the amount must be from 0 to {MOST} minor units");
+            return Err(FieldError::at(format!("{pointer}/amount"), "out_of_range", detail));
+        }
+        Ok(self.amount)
     }
 
     /// The sum of two amounts in the same currency.

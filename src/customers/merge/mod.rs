@@ -107,6 +107,12 @@ pub struct MovedRecords {
     pub memberships: i64,
     /// Consents.
     pub consents: i64,
+    /// Orders.
+    #[serde(default)]
+    pub orders: i64,
+    /// Carts.
+    #[serde(default)]
+    pub carts: i64,
     /// Values of unique attributes that the survivor took.
     pub unique_attributes: i64,
     /// Touchpoints that have moved.

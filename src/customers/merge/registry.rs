@@ -64,6 +64,73 @@ pub const PARTS: &[Part] = &[
                 where workspace_id = $1 and customer_id = $3 and origin_customer_id = any($4)",
         keep: None,
     },
+    // The figures that orders add up to go along; the first and last of who gives some away are looked
+    // up again, without those that go.
+    Part {
+        table: "orders",
+        join: "with given as (
+                 select orders_count, total_spent, first_order_at, last_order_at, currency
+                   from customer_stats where workspace_id = $1 and customer_id = $2 for update
+               ), less as (
+                 update customer_stats
+                    set orders_count = 0, total_spent = 0, first_order_at = null, last_order_at = null
+                  where workspace_id = $1 and customer_id = $2
+               ), more as (
+                 insert into customer_stats as s (workspace_id, customer_id, touchpoints_count,
+                   orders_count, total_spent, first_order_at, last_order_at, currency)
+                 select $1, $3, 0, orders_count, total_spent, first_order_at, last_order_at, currency
+                   from given where orders_count <> 0 or total_spent <> 0
+                 on conflict (workspace_id, customer_id) do update
+                    set orders_count = s.orders_count + excluded.orders_count,
+                        total_spent = s.total_spent + excluded.total_spent,
+                        first_order_at = least(s.first_order_at, excluded.first_order_at),
+                        last_order_at = greatest(s.last_order_at, excluded.last_order_at),
+                        currency = coalesce(s.currency, excluded.currency)
+               )
+               update orders set customer_id = $3 where workspace_id = $1 and customer_id = $2",
+        undo: "with back as (
+                 update orders set customer_id = $2
+                  where workspace_id = $1 and customer_id = $3 and origin_customer_id = any($4)
+                 returning placed_at, currency, paid_total - refunded_total as spent,
+                           status <> 'cancelled' and deleted_at is null as counts
+               ), given as (
+                 select count(*) as orders_count, min(placed_at) as first_order_at,
+                        max(placed_at) as last_order_at, s.currency,
+                        coalesce(sum(spent) filter (where back.currency = s.currency), 0)::bigint
+                          as total_spent
+                   from back, customer_stats s
+                  where counts and s.workspace_id = $1 and s.customer_id = $3 group by s.currency
+               ), less as (
+                 update customer_stats s
+                    set orders_count = s.orders_count - given.orders_count,
+                        total_spent = s.total_spent - given.total_spent,
+                        (first_order_at, last_order_at) = (
+                          select min(placed_at), max(placed_at) from orders
+                           where workspace_id = $1 and customer_id = $3
+                             and origin_customer_id <> all($4)
+                             and status <> 'cancelled' and deleted_at is null)
+                   from given
+                  where s.workspace_id = $1 and s.customer_id = $3
+               )
+               insert into customer_stats as s (workspace_id, customer_id, touchpoints_count,
+                 orders_count, total_spent, first_order_at, last_order_at, currency)
+               select $1, $2, 0, orders_count, total_spent, first_order_at, last_order_at, currency
+                 from given
+               on conflict (workspace_id, customer_id) do update
+                  set orders_count = s.orders_count + excluded.orders_count,
+                      total_spent = s.total_spent + excluded.total_spent,
+                      first_order_at = least(s.first_order_at, excluded.first_order_at),
+                      last_order_at = greatest(s.last_order_at, excluded.last_order_at),
+                      currency = coalesce(s.currency, excluded.currency)",
+        keep: None,
+    },
+    Part {
+        table: "carts",
+        join: "update carts set customer_id = $3 where workspace_id = $1 and customer_id = $2",
+        undo: "update carts set customer_id = $2
+                where workspace_id = $1 and customer_id = $3 and origin_customer_id = any($4)",
+        keep: None,
+    },
     // A value that the survivor took is held by it; what it did not take stays held for an undoing.
     Part {
         table: "unique_attributes",
@@ -85,7 +152,7 @@ pub const PARTS: &[Part] = &[
 pub const OTHERS: &[(&str, &str)] = &[
     ("touchpoints", "moved in portions, see `rows.rs`"),
     ("customer_activity", "moves with the touchpoints that it counts"),
-    ("customer_stats", "moves with the touchpoints that it counts"),
+    ("customer_stats", "moves with the touchpoints and orders that it counts"),
     ("audit_events", "tell what was done to whom as it was done"),
     ("consent_events", "the ledger follows its consent, and names whose word it was at first"),
     ("data_requests", "name who asked; whoever answers is led to the survivor"),

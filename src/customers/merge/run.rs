@@ -374,13 +374,16 @@ fn sweep(tx: &mut Tx, merge: &Merge) -> Result<()> {
     if late.identities > 0 {
         mirror_late(tx, merge.customer_id)?;
     }
-    if late.identities + late.memberships + late.consents + touchpoints > 0 {
+    let records = late.identities + late.memberships + late.consents + late.orders + late.carts;
+    if records + touchpoints > 0 {
         forth(merge).settle(tx)?;
         let before = merge.moved()?;
         let moved = MovedRecords {
             identities: before.identities + late.identities,
             memberships: before.memberships + late.memberships,
             consents: before.consents + late.consents,
+            orders: before.orders + late.orders,
+            carts: before.carts + late.carts,
             touchpoints: before.touchpoints + touchpoints,
             touchpoints_total: before.touchpoints_total + touchpoints,
             ..before

@@ -61,8 +61,22 @@ pub fn seed_data(client: &Client) -> Fixtures {
     let tag = make(client, "/v1/tags", json!({ "name": format!("tag-{unique}") }));
     let events = client.get("/v1/audit_events?action=tag.created").expect(200);
     let event = events.json["data"][0]["id"].as_str().expect("an event").to_owned();
+    let product = make(client, "/v1/products", json!({ "name": format!("Rope {unique}") }));
+    let amount = |amount: i64| json!({ "amount": amount, "currency": "EUR" });
+    let order = json!({ "currency": "EUR", "customer": { "id": customer }, "total": amount(900),
+                        "financial_status": "paid" });
+    let order = make(client, "/v1/orders", order);
+    let below = |what: &str| format!("/v1/orders/{order}/{what}");
+    let refund = make(client, &below("refunds"), json!({ "amount": amount(100) }));
+    let fulfillment = make(client, &below("fulfillments"), json!({}));
+    let cart = json!({ "currency": "EUR", "customer": { "id": customer } });
     let asked = json!({ "customer_id": customer, "kind": "access" });
     Fixtures(BTreeMap::from([
+        ("products", product),
+        ("refunds", refund),
+        ("fulfillments", fulfillment),
+        ("orders", order),
+        ("carts", make(client, "/v1/carts", cart)),
         ("data_requests", make(client, "/v1/data_requests", asked)),
         ("audit_events", event),
         ("merges", merge),

@@ -64,6 +64,12 @@ fn seed_pages(app: &App, client: &Client) -> Fixtures {
             format!("/v1/organizations/{organization}/members/{}", id(customer, "customers"));
         client.put(&path, json!({ "role": "guide" })).expect(200);
     }
+    for what in ["refunds", "fulfillments"] {
+        let path = format!("/v1/orders/{}/{what}", id(&one, "orders"));
+        let body = json!({ "amount": { "amount": 1, "currency": "EUR" } });
+        let body = if what == "refunds" { body } else { json!({}) };
+        client.post(&path, body).expect(201);
+    }
     for (name, stage) in [("one", "customer"), ("two", "evangelist")] {
         let touchpoint = json!({ "type": "page.viewed", "name": name,
             "customer": { "id": id(&one, "customers") },

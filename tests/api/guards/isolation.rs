@@ -14,10 +14,18 @@ use crate::harness::{Answer, App, Client};
 const SHARED_WITH_TEST_MODE: [&str; 3] = ["users", "api_keys", "trusted_issuers"];
 
 /// Names that end like an id and are none of ours: outside ids, and what callers make up.
-const OUTSIDE: [&str; 13] = [
+const OUTSIDE: [&str; 21] = [
     "anonymous_id",
     "external_id",
+    "CartReference.external_id",
     "ChannelReference.external_id",
+    "LineItemQuantity.external_id",
+    "NewCartLineItem.external_id",
+    "NewCartLineItem.product_external_id",
+    "NewFulfillment.external_id",
+    "NewLineItem.external_id",
+    "NewLineItem.product_external_id",
+    "NewRefund.external_id",
     // Of a form of the company's own: kept as it is, never followed.
     "NewConsentEvidence.form_id",
     "CustomerReference.anonymous_id",

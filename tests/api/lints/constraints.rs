@@ -10,13 +10,26 @@ use super::source::sources;
 use crate::guards::calls::plain;
 
 /// Constraints that no request reaches, and what stands before them.
-const UNREACHED: [(&str, &str); 8] = [
+const UNREACHED: [(&str, &str); 21] = [
+    ("carts_channel_exists", "the channel is looked up before; none goes for good"),
+    ("carts_customer_exists", "the reference is resolved before; no customer goes for good"),
     ("consent_events_consent_exists", "the consent is written before, by the same transaction"),
     ("data_request_pieces_request_exists", "the job has read the request, and none is deleted"),
     ("jobs_unique_key_taken", "`jobs::insert` does nothing on conflict; callers name no keys"),
     ("memberships_period_ordered", "`NewMembership` is checked for `invalid_period`"),
     ("merge_candidates_pair_ordered", "`suggest` puts the smaller id first"),
     ("merge_candidates_pair_taken", "`suggest` does nothing on conflict"),
+    ("order_fulfillments_external_id_taken", "known ones are left out, under the order's lock"),
+    ("order_fulfillments_order_exists", "the order is written before, by the same transaction"),
+    ("order_line_items_order_exists", "the order is written before, by the same transaction"),
+    ("order_line_items_product_exists", "the product is looked up before; none goes for good"),
+    ("order_line_items_quantity_positive", "the validator's range begins at 1"),
+    ("order_refunds_amount_positive", "`Money::within` refuses less than 0"),
+    ("order_refunds_external_id_taken", "known ones are left out, under the order's lock"),
+    ("order_refunds_order_exists", "the order is written before, by the same transaction"),
+    ("orders_channel_exists", "the channel is looked up before; none goes for good"),
+    ("orders_customer_exists", "the reference is resolved before; no customer goes for good"),
+    ("orders_refunds_within_payments", "a draft is checked for `refund_exceeds_payment`"),
     ("organizations_employees_count_positive", "the validator's range begins at 0"),
     ("touchpoint_keys_message_taken", "ingest does nothing on conflict and finds the first one"),
 ];

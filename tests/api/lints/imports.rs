@@ -6,10 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::source::{Source, root, sources};
 
 /// Tables and the module that owns them; the others use its functions.
-const OWNERS: [(&str, &[&str]); 17] = [
+const OWNERS: [(&str, &[&str]); 20] = [
     ("api_keys", &["api_keys"]),
     ("attributes", &["attribute_definitions", "unique_attributes"]),
     ("audit", &["audit_events", "audit_seals"]),
+    ("carts", &["carts"]),
     ("channels", &["channels"]),
     ("consents", &["consents", "consent_events"]),
     ("customers", &["customers", "customer_stats", "identities", "merges", "merge_candidates"]),
@@ -17,7 +18,9 @@ const OWNERS: [(&str, &[&str]); 17] = [
     ("http", &["idempotency_keys"]),
     ("jobs", &["jobs"]),
     ("journal", &["touchpoints", "touchpoint_keys", "touchpoint_daily", "customer_activity"]),
+    ("orders", &["orders", "order_line_items", "order_refunds", "order_fulfillments"]),
     ("organizations", &["organizations", "memberships"]),
+    ("products", &["products"]),
     ("privacy", &["data_requests", "data_request_pieces"]),
     ("suppressions", &["suppressions"]),
     ("tags", &["tags"]),
@@ -27,7 +30,7 @@ const OWNERS: [(&str, &[&str]); 17] = [
 ];
 
 /// Modules that reach into tables of others, and why.
-const GUESTS: [(&str, &[&str], &str); 8] = [
+const GUESTS: [(&str, &[&str], &str); 9] = [
     (
         "auth",
         &["api_keys", "customers", "trusted_issuers", "users", "workspaces"],
@@ -35,15 +38,25 @@ const GUESTS: [(&str, &[&str], &str); 8] = [
     ),
     (
         "customers",
-        &["consents", "customer_activity", "memberships", "touchpoints", "unique_attributes"],
+        &[
+            "carts",
+            "consents",
+            "customer_activity",
+            "memberships",
+            "orders",
+            "touchpoints",
+            "unique_attributes",
+        ],
         "a merge moves the rows of every table that names a customer",
     ),
     ("db", &["workspaces"], "opens the data key of the workspace whose data is read"),
     ("journal", &["customer_stats"], "the figures of a customer are a rollup of the log"),
+    ("orders", &["customer_stats"], "the figures of a customer are a rollup of the orders"),
     ("predicate", &["touchpoints", "customer_activity"], "asks the log what somebody did"),
     (
         "privacy",
         &[
+            "carts",
             "consents",
             "customers",
             "idempotency_keys",
@@ -51,6 +64,9 @@ const GUESTS: [(&str, &[&str], &str); 8] = [
             "memberships",
             "merge_candidates",
             "merges",
+            "order_fulfillments",
+            "order_refunds",
+            "orders",
             "touchpoints",
             "unique_attributes",
         ],

@@ -51,6 +51,13 @@ fn seed(client: &Client) -> String {
         let path = "/v1/touchpoints?on_unknown_customer=keep_anonymous";
         client.post(path, body).expect(201);
     }
+    let euro = |amount: i64| json!({ "amount": amount, "currency": "EUR" });
+    let order = json!({ "currency": "EUR", "customer": { "id": ada }, "financial_status": "paid",
+                        "line_items": [{ "name": "Rope", "quantity": 1, "unit_price": euro(9) }],
+                        "refunds": [{ "amount": euro(1) }], "fulfillments": [{}] });
+    client.post("/v1/orders", order).expect(201);
+    let cart = json!({ "currency": "EUR", "customer": { "id": ada } });
+    client.post("/v1/carts", cart).expect(201);
     let token = client.post(&format!("/v1/customers/{ada}/tokens"), json!({})).expect(201);
     let me = client.with_token(token.json["token"].as_str().expect("a token"));
     me.send("POST", "/v1/me/export", &[], None).expect(202);
@@ -68,6 +75,8 @@ fn value(table: &str, column: &str, kind: &str, canary: &str, ada: &str) -> Stri
         ("customers", "addresses") => json!([{ "type": "home", "line1": canary }]),
         ("customers", "preferences") => json!({ "channels": [], "topics": [canary] }),
         ("customers", "acquisition") => json!({ "utm_source": canary }),
+        ("orders", "billing_address" | "shipping_address") => json!({ "line1": canary }),
+        ("orders", "utm") => json!({ "source": canary }),
         ("touchpoints", "subject") => json!({ "type": "thing", "id": canary }),
         ("touchpoints", "content") => json!({ "text": canary }),
         ("touchpoints", "context") => json!({ "user_agent": canary }),

@@ -1,0 +1,188 @@
+//! Products: what the company sells, as the shop knows it.
+
+mod list;
+pub mod types;
+mod write;
+
+use std::collections::{HashMap, HashSet};
+
+use actix_web::{delete, get, patch, post, put};
+use diesel::prelude::*;
+use utoipa_actix_web::service_config::ServiceConfig;
+use uuid::Uuid;
+
+pub use types::{NewProduct, NewProductBatch, Product, ProductPatch};
+pub use write::create;
+
+use crate::auth::{Caller, Scope};
+use crate::db::{Conn, Tx, WorkspaceId};
+use crate::error::Result;
+use crate::external_ids::{self, ExternalId, Owner};
+use crate::http::{
+    Batch, BatchOptions, Created, Found, IfMatch, IfNoneMatch, Json, NoContent, Path, Query, Reply,
+};
+use crate::schema::products;
+
+pub fn routes(api: &mut ServiceConfig) {
+    api.service(list::list_products)
+        .service(create_product)
+        .service(batch_create_products)
+        .service(upsert_product)
+        .service(get_product)
+        .service(update_product)
+        .service(delete_product)
+        .service(restore_product);
+}
+
+/// Create a product
+///
+/// 409 names the product that has the SKU or one of the outside ids already. To create or update in
+/// one call, use the upsert by external id.
+#[utoipa::path(tag = "products", security(("bearer" = ["products:write"])), responses((status = 201, body = Product)))]
+#[post("/products")]
+async fn create_product(caller: Caller, new: Json<NewProduct>) -> Result<Reply> {
+    let grant = caller.must(Scope::ProductsWrite)?;
+    grant.write(move |tx| write::create(tx, &new).map(Created)).await
+}
+
+/// Create up to 1000 products
+///
+/// Each item is created or refused on its own, unless `atomic` is set.
+#[utoipa::path(tag = "products", security(("bearer" = ["products:write"])), params(BatchOptions), responses((status = 207, body = Batch)))]
+#[post("/products/batch")]
+async fn batch_create_products(
+    caller: Caller,
+    options: Query<BatchOptions>,
+    batch: Json<NewProductBatch>,
+) -> Result<Reply> {
+    let grant = caller.must(Scope::ProductsWrite)?;
+    grant.charge(batch.items.len())?;
+    grant.write(move |tx| write::create_many(tx, &batch.items, options.is_atomic())).await
+}
+
+/// Create or update a product by its id in an outside system
+///
+/// Repeating the call is harmless. The reference in the path is added to `external_ids`.
+/// `If-None-Match: *` creates only.
+#[utoipa::path(tag = "products", security(("bearer" = ["products:write"])),
+    params(("source" = String, Path, description = "The outside system"), ("external_id" = String, Path, description = "The product's id there")),
+    responses((status = 200, body = Product), (status = 201, body = Product)))]
+#[put("/products/external/{source}/{external_id}")]
+async fn upsert_product(
+    caller: Caller,
+    reference: Path<(String, String)>,
+    if_match: IfMatch,
+    if_none_match: IfNoneMatch,
+    patch: Json<ProductPatch>,
+) -> Result<Reply> {
+    let reference = ExternalId::from_path(reference.into_inner())?;
+    let grant = caller.must(Scope::ProductsWrite)?;
+    grant.write(move |tx| write::upsert(tx, &patch, &reference, (if_match, if_none_match))).await
+}
+
+/// Get a product
+#[utoipa::path(tag = "products", security(("bearer" = ["products:read"])), responses((status = 200, body = Product)))]
+#[get("/products/{id}")]
+async fn get_product(caller: Caller, id: Path<Uuid>) -> Result<Reply> {
+    let grant = caller.must(Scope::ProductsRead)?;
+    grant.read(move |conn| Product::find(conn, *id).map(Found)).await
+}
+
+/// Change a product
+#[utoipa::path(tag = "products", security(("bearer" = ["products:write"])), responses((status = 200, body = Product)))]
+#[patch("/products/{id}")]
+async fn update_product(
+    caller: Caller,
+    id: Path<Uuid>,
+    if_match: IfMatch,
+    patch: Json<ProductPatch>,
+) -> Result<Reply> {
+    let grant = caller.must(Scope::ProductsWrite)?;
+    grant.write(move |tx| patch.apply(tx, *id, if_match).map(Found)).await
+}
+
+/// Delete a product
+///
+/// It can be restored; its SKU and outside ids are free for others until then. Orders go on naming
+/// it.
+#[utoipa::path(tag = "products", security(("bearer" = ["products:write"])), responses((status = 204)))]
+#[delete("/products/{id}")]
+async fn delete_product(caller: Caller, id: Path<Uuid>, if_match: IfMatch) -> Result<Reply> {
+    let grant = caller.must(Scope::ProductsWrite)?;
+    grant.write(move |tx| write::delete(tx, *id, if_match).map(|()| NoContent)).await
+}
+
+/// Restore a deleted product
+///
+/// 409 names the product that took its SKU or one of its outside ids in the meantime. Restoring a
+/// product that is not deleted changes nothing.
+#[utoipa::path(tag = "products", security(("bearer" = ["products:write"])), responses((status = 200, body = Product)))]
+#[post("/products/{id}/restore")]
+async fn restore_product(caller: Caller, id: Path<Uuid>) -> Result<Reply> {
+    let grant = caller.must(Scope::ProductsWrite)?;
+    grant.write(move |tx| write::restore(tx, *id).map(Found)).await
+}
+
+/// Every product of a workspace that is not deleted.
+#[diesel::dsl::auto_type]
+fn of(workspace: WorkspaceId) -> _ {
+    products::table
+        .filter(products::workspace_id.eq(workspace))
+        .filter(products::deleted_at.is_null())
+}
+
+/// The same with those that are deleted.
+#[diesel::dsl::auto_type(no_type_alias)]
+fn with_deleted(workspace: WorkspaceId) -> _ {
+    products::table.filter(products::workspace_id.eq(workspace))
+}
+
+impl Product {
+    /// A product that is not deleted, or 404.
+    pub fn find(conn: &mut Conn, id: Uuid) -> Result<Self> {
+        let found = of(conn.workspace).filter(products::id.eq(id));
+        Ok(found.select(Self::as_select()).first(conn.pg)?)
+    }
+
+    /// The same, locked until the transaction ends: writers of one product take turns.
+    pub fn lock(tx: &mut Tx, id: Uuid) -> Result<Self> {
+        let found = of(tx.workspace).filter(products::id.eq(id));
+        Ok(found.select(Self::as_select()).for_no_key_update().first(tx.pg)?)
+    }
+    /// Products that are not deleted, by what the lines of an order call them: id, outside id in
+    /// `source`, SKU. One statement for each way that is used.
+    pub fn identify(
+        conn: &mut Conn,
+        source: &str,
+        ids: &[Uuid],
+        outside: &[&str],
+        skus: &[&str],
+    ) -> Result<Identified> {
+        let mut found = Identified::default();
+        if !ids.is_empty() {
+            let there = of(conn.workspace).filter(products::id.eq_any(ids));
+            found.ids = there.select(products::id).load(conn.pg)?.into_iter().collect();
+        }
+        let outside: Vec<ExternalId> = outside
+            .iter()
+            .map(|id| ExternalId { source: source.to_owned(), id: (*id).to_owned() })
+            .collect();
+        let outside: Vec<&ExternalId> = outside.iter().collect();
+        let outside = external_ids::find_many(conn, Owner::Product, &outside)?;
+        found.outside = outside.into_iter().map(|(_, id, product)| (id, product)).collect();
+        if !skus.is_empty() {
+            let there = of(conn.workspace).filter(products::sku.eq_any(skus));
+            let there = there.select((products::sku.assume_not_null(), products::id));
+            found.skus = there.load(conn.pg)?.into_iter().collect();
+        }
+        Ok(found)
+    }
+}
+
+/// Products found by what others call them.
+#[derive(Debug, Default)]
+pub struct Identified {
+    pub ids: HashSet<Uuid>,
+    pub outside: HashMap<String, Uuid>,
+    pub skus: HashMap<String, Uuid>,
+}
