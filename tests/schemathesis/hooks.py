@@ -70,8 +70,9 @@ RULES = {
     # OAuth's own, for made-up logins.
     "invalid_grant", "invalid_request", "unsupported_grant_type", "invalid_scope", "invalid_client",
 }
-# Parameters that are texts in the document and closed lists, pairs, or days of these centuries, in fact.
-PARAMETERS = {"sort", "source", "value", "If-Match", "from", "to"}
+# Parameters that are texts in the document and closed lists, pairs, days of these centuries, or no time to
+# come, in fact.
+PARAMETERS = {"sort", "source", "value", "If-Match", "from", "to", "as_of"}
 
 
 def refusals(body):
