@@ -36,6 +36,7 @@ use crate::openapi::Routes;
         (name = "products", description = "What the company sells."),
         (name = "orders", description = "What customers bought, paid, got and sent back."),
         (name = "carts", description = "What somebody thinks of buying."),
+        (name = "connectors", description = "The way in for shops: their own webhooks, kept and replayable."),
         (name = "consents", description = "What customers agreed to, and whether they can be reached."),
         (name = "suppressions", description = "Addresses that are not to be used, kept by hash."),
         (name = "data_requests", description = "What people ask about their own data, and the answers."),
@@ -63,6 +64,7 @@ fn resources(api: &mut ServiceConfig) {
         .configure(crate::products::routes)
         .configure(crate::orders::routes)
         .configure(crate::carts::routes)
+        .configure(crate::connectors::routes)
         .configure(crate::consents::routes)
         .configure(crate::suppressions::routes)
         .configure(crate::privacy::routes)
@@ -94,6 +96,7 @@ where
         .configure(crate::platform::routes)
         .configure(crate::consents::public_routes)
         .configure(crate::privacy::public_routes)
+        .configure(crate::connectors::public_routes)
         .service(v1)
         .into_app()
         .service(docs)
@@ -137,6 +140,7 @@ impl Spec {
             .configure(crate::platform::routes)
             .configure(crate::consents::public_routes)
             .configure(crate::privacy::public_routes)
+            .configure(crate::connectors::public_routes)
             .service(scope("/v1").configure(resources))
             .split_for_parts();
         let mut raw = serde_json::to_value(api).expect("BUG: the document is JSON");

@@ -38,6 +38,7 @@ codes! {
     INVALID_CURSOR 400 "invalid_cursor" "The cursor does not belong to this list, its sort and its filters";
     INVALID_ENCODING 400 "invalid_encoding" "The body does not match its Content-Encoding";
     UNAUTHORIZED 401 "unauthorized" "The request carries no valid credential";
+    INVALID_SIGNATURE 401 "invalid_signature" "The message is not signed with the secret of its channel";
     INSUFFICIENT_SCOPE 403 "insufficient_scope" "The credential lacks a scope this operation needs";
     FORBIDDEN 403 "forbidden" "The credential may not do this";
     NOT_FOUND 404 "not_found" "There is no such resource";

@@ -49,6 +49,7 @@ pub mod touchpoints;
 
 // What they buy.
 pub mod carts;
+pub mod connectors;
 pub mod orders;
 pub mod products;
 

@@ -137,6 +137,25 @@ diesel::table! {
 }
 
 diesel::table! {
+    connector_events (workspace_id, id) {
+        workspace_id -> Uuid,
+        id -> Uuid,
+        channel_id -> Uuid,
+        topic -> Text,
+        delivery_id -> Text,
+        status -> Text,
+        attempts -> Int4,
+        error -> Nullable<Jsonb>,
+        resource_type -> Nullable<Text>,
+        resource_id -> Nullable<Uuid>,
+        customer_id -> Nullable<Uuid>,
+        sealed -> Bytea,
+        received_at -> Timestamptz,
+        processed_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
     consent_events (workspace_id, id) {
         workspace_id -> Uuid,
         id -> Uuid,
@@ -731,6 +750,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     audit_seals,
     carts,
     channels,
+    connector_events,
     consent_events,
     consents,
     cors_origins,

@@ -11,6 +11,7 @@ use uuid::Uuid;
 use crate::app::App;
 use crate::audit;
 use crate::carts;
+use crate::connectors;
 use crate::consents;
 use crate::customers;
 use crate::db::{Actor, Outcome, Session, Tx, Via, WorkspaceId};
@@ -40,6 +41,7 @@ enum Work {
 const KINDS: &[(&str, Work)] = &[
     ("customers.merge", Work::Inside(customers::merge::work)),
     ("customers.scan", Work::Inside(customers::candidates::scan)),
+    ("connectors.take", Work::Inside(connectors::work)),
     ("orders.recount", Work::Inside(recount_orders)),
     ("privacy.archive", Work::Inside(privacy::make_archive)),
     ("privacy.erase", Work::Inside(privacy::erase)),
@@ -153,6 +155,7 @@ fn prune(app: &App) -> Result<()> {
         diesel::delete(refresh_tokens::table.filter(refresh_tokens::expires_at.lt(now)))
             .execute(pg)?;
         privacy::prune(pg, now)?;
+        connectors::prune(pg, now)?;
         jobs::prune(pg, now - JOBS_KEPT_FOR)
     })
 }

@@ -365,6 +365,16 @@ fn converted(
     Ok(row)
 }
 
+/// The same without an order, where the cart is not over yet.
+pub fn close(tx: &mut Tx, id: Uuid) -> Result<()> {
+    let cart = lock(tx, id)?;
+    if cart.status.is_over() {
+        return Ok(());
+    }
+    let at = tx.now;
+    converted(tx, cart, None, at).map(drop)
+}
+
 /// The same for an order that says which cart it was; 422 where it names one by an id that is none.
 /// A cart that has become another order stays that one's.
 pub fn convert_into(

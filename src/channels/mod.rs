@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 pub use secrets::open_secrets;
 pub use types::{Channel, ChannelPatch, ChannelStatus, ChannelType, NewChannel, NewChannelBatch};
-pub use write::create;
+pub use write::{create, set_status};
 
 use crate::auth::{Caller, Scope};
 use crate::db::{Conn, Tx, WorkspaceId};

@@ -138,6 +138,23 @@ impl ImportedConsent {
     }
 }
 
+/// Enters what one customer said elsewhere, in the transaction that learns of it. What an import may not
+/// change stays as it is.
+pub fn told_elsewhere(tx: &mut Tx, customer: Uuid, consent: &NewConsent) -> Result<()> {
+    let said = consent.decision(ConsentMethod::Import, tx.now)?;
+    let there = Customer::lock_many(tx, &[customer])?;
+    if there.is_empty() {
+        return Ok(());
+    }
+    let times: Vec<DateTime<Utc>> = said.at.into_iter().collect();
+    let mut ledger = Ledger::open(tx, &there, &times)?;
+    match ledger.enter(tx, Speaker::of(customer), &said) {
+        Err(error) if !error.is_rejection() => return Err(error),
+        _ => {}
+    }
+    ledger.close(tx)
+}
+
 /// A refusal of one item stays with it; anything else ends the batch.
 fn entered(done: Result<(bool, Uuid)>) -> Result<Result<(u16, Uuid)>> {
     match done {

@@ -27,10 +27,14 @@ use validator::Validate;
 
 pub use decisions::NewConsent;
 pub use expiry::{due, expire};
+pub use import::told_elsewhere;
 pub use objection::object;
 pub use sending::{Question, SendReason, Verdict, can_send, can_send_many};
 pub use standing::ConsentKey;
-pub use types::{Consent, ConsentEvent, ConsentMethod, ConsentPurpose, ConsentState, LawfulBasis};
+pub use types::{
+    Consent, ConsentEvent, ConsentMethod, ConsentPurpose, ConsentState, LawfulBasis,
+    SettableConsentState,
+};
 
 use crate::auth::{Caller, Scope};
 use crate::channels::ChannelType;

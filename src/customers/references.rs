@@ -76,6 +76,13 @@ pub struct Acquaintance {
     pub source: Option<String>,
 }
 
+impl Acquaintance {
+    /// Whether nobody has said a name.
+    pub fn is_nameless(&self) -> bool {
+        self.first_name.is_none() && self.last_name.is_none()
+    }
+}
+
 /// Whom a reference means.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Referenced {

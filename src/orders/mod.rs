@@ -21,11 +21,11 @@ use uuid::Uuid;
 
 pub use fulfillments::NewFulfillment;
 pub use lines::LineItemQuantity;
-pub use refunds::NewRefund;
+pub use refunds::{NewRefund, record as refund};
 pub use requests::{NewLineItem, NewOrder, OrderPatch};
 pub use stats::recount;
 pub use types::Order;
-pub use write::{create, upsert};
+pub use write::{change, create, delete, upsert};
 
 use crate::auth::{Caller, Scope};
 use crate::db::{Conn, WorkspaceId};

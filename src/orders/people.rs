@@ -41,7 +41,9 @@ impl OrderPatch {
             reference.email = reference.email.or_else(|| order.email.clone());
             reference.phone = reference.phone.or_else(|| order.phone.clone());
         }
-        reference.acquaintance = acquaintance(order);
+        if reference.acquaintance.is_nameless() {
+            reference.acquaintance = acquaintance(order);
+        }
         let is_said = self.customer.is_some();
         (is_said || reference.marks_count() > 0).then_some(reference)
     }

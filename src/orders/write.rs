@@ -122,6 +122,12 @@ pub fn lock(tx: &mut Tx, id: Uuid) -> Result<Stored> {
     Ok(Stored { row, lines })
 }
 
+/// Changes an order that is there.
+pub fn change(tx: &mut Tx, id: Uuid, patch: &OrderPatch, told: Told) -> Result<Order> {
+    let before = lock(tx, id)?;
+    Ok(patch.save(tx, before, told)?.order)
+}
+
 impl OrderPatch {
     /// Records an order that nobody knew.
     pub fn make(&self, tx: &mut Tx, source: String, told: Told) -> Result<Saved> {

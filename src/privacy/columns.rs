@@ -144,6 +144,24 @@ pub const TABLES: &[Columns] = &[
             "deleted_at",
         ],
     ),
+    // Sealed, as a shop sent it.
+    table(
+        "connector_events",
+        &["error"],
+        &["sealed"],
+        &[
+            "channel_id",
+            "topic",
+            "delivery_id",
+            "status",
+            "attempts",
+            "resource_type",
+            "resource_id",
+            "customer_id",
+            "received_at",
+            "processed_at",
+        ],
+    ),
     table(
         "consent_events",
         &["evidence"],

@@ -156,6 +156,15 @@ pub const PARTS: &[Part] = &[
         ),
     },
     Part {
+        table: "connector_events",
+        about: "Messages of the shop about the customer.",
+        of: Some("t.customer_id = any($2)"),
+        erasure: Erasure::Sql(
+            Treatment::Deleted,
+            "delete from connector_events where workspace_id = $1 and customer_id = any($2)",
+        ),
+    },
+    Part {
         table: "customer_activity",
         about: "How often the customer did what, first and last.",
         of: Some("t.customer_id = any($2)"),

@@ -287,7 +287,7 @@ fn carts_are_listed_by_whose_and_how_far_they_are() {
         let rows = list["data"].as_array().expect("a list").iter();
         rows.map(|row| row["id"].as_str().expect("an id").to_owned()).collect()
     };
-    assert_eq!(ids("status=abandoned"), [first.clone()]);
+    assert_eq!(ids("status=abandoned"), std::slice::from_ref(&first));
     assert_eq!(ids("sort=active_at"), [first.clone(), second.clone()]);
     assert_eq!(ids("source=api&sort=-active_at"), [second, first]);
     assert_eq!(ids(&format!("customer_id={}", Uuid::new_v4())), [""; 0]);

@@ -8,6 +8,7 @@ mod attributes;
 mod audit;
 mod carts;
 mod channels;
+mod connectors;
 mod consents;
 mod customer_search;
 mod customers;

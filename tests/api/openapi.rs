@@ -13,8 +13,8 @@ use crate::rules;
 use breaking::breaking_changes;
 
 /// Verbs an operation id may begin with; a new one is a decision.
-const VERBS: &str = "accept add batch cancel complete confirm convert create delete dismiss download extend get lift list \
-                     lookup merge pause process put readmit reject remove restore resume revert \
+const VERBS: &str = "accept add batch cancel complete confirm convert create delete dismiss download extend get import lift list \
+                     lookup merge pause process put readmit receive reject remove replay restore resume revert \
                      revoke rotate scan search set unsubscribe update upsert verify";
 
 fn path() -> PathBuf {

@@ -153,6 +153,10 @@ pub const OTHERS: &[(&str, &str)] = &[
     ("touchpoints", "moved in portions, see `rows.rs`"),
     ("customer_activity", "moves with the touchpoints that it counts"),
     ("customer_stats", "moves with the touchpoints and orders that it counts"),
+    (
+        "connector_events",
+        "name whom they were about as it was; an erasure looks for all who became one",
+    ),
     ("audit_events", "tell what was done to whom as it was done"),
     ("consent_events", "the ledger follows its consent, and names whose word it was at first"),
     ("data_requests", "name who asked; whoever answers is led to the survivor"),

@@ -6,6 +6,7 @@ use diesel::connection::SimpleConnection;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use crate::connectors::Shop;
 use crate::harness::{App, Client};
 
 /// The ids of one workspace's objects, by resource.
@@ -38,8 +39,13 @@ pub fn seed_data(client: &Client) -> Fixtures {
     let organization = make(client, "/v1/organizations", organization);
     let member = format!("/v1/organizations/{organization}/members/{customer}");
     client.put(&member, json!({ "role": "guide" })).expect(200);
-    let channel = json!({ "type": "email", "name": format!("Mail {unique}") });
-    let channel = make(client, "/v1/channels", channel);
+    let shop = Shop::of(client, "shopify");
+    let message = json!({ "id": unique, "email": format!("{unique}@shop.example.com") });
+    let message = shop.shopify("themes/publish", &unique, &message).expect(200);
+    let message = message.json["event_id"].as_str().expect("a message").to_owned();
+    let again = json!({ "id": unique });
+    shop.shopify("themes/publish", &format!("{unique}-2"), &again).expect(200);
+    let channel = shop.channel.clone();
     let touchpoint = json!({ "type": "page.viewed", "name": unique, "customer": { "id": customer },
                              "channel": { "id": channel },
                              "organization": { "id": organization } });
@@ -72,6 +78,7 @@ pub fn seed_data(client: &Client) -> Fixtures {
     let cart = json!({ "currency": "EUR", "customer": { "id": customer } });
     let asked = json!({ "customer_id": customer, "kind": "access" });
     Fixtures(BTreeMap::from([
+        ("connector_events", message),
         ("products", product),
         ("refunds", refund),
         ("fulfillments", fulfillment),

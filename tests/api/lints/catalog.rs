@@ -80,6 +80,7 @@ fn a_workspace_has_the_same_type_everywhere_and_ids_are_uuids() {
         &[
             ("audit_events.request_id", "an id of the caller"),
             ("carts.anonymous_id", "an id of the sender"),
+            ("connector_events.delivery_id", "an id of another system"),
             ("external_ids.external_id", "an id of another system"),
             ("order_fulfillments.external_id", "an id of another system"),
             ("order_line_items.external_id", "an id of another system"),

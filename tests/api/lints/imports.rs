@@ -6,12 +6,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::source::{Source, root, sources};
 
 /// Tables and the module that owns them; the others use its functions.
-const OWNERS: [(&str, &[&str]); 20] = [
+const OWNERS: [(&str, &[&str]); 21] = [
     ("api_keys", &["api_keys"]),
     ("attributes", &["attribute_definitions", "unique_attributes"]),
     ("audit", &["audit_events", "audit_seals"]),
     ("carts", &["carts"]),
     ("channels", &["channels"]),
+    ("connectors", &["connector_events"]),
     ("consents", &["consents", "consent_events"]),
     ("customers", &["customers", "customer_stats", "identities", "merges", "merge_candidates"]),
     ("external_ids", &["external_ids"]),
@@ -57,6 +58,7 @@ const GUESTS: [(&str, &[&str], &str); 9] = [
         "privacy",
         &[
             "carts",
+            "connector_events",
             "consents",
             "customers",
             "idempotency_keys",

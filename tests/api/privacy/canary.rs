@@ -10,6 +10,7 @@ use serde_json::json;
 
 use super::export::{Files, export};
 use super::{answered, customer, hurry, texts, work};
+use crate::connectors::Shop;
 use crate::harness::{App, Client};
 
 const DAY: &str = "1911-11-11";
@@ -56,6 +57,8 @@ fn seed(client: &Client) -> String {
                         "line_items": [{ "name": "Rope", "quantity": 1, "unit_price": euro(9) }],
                         "refunds": [{ "amount": euro(1) }], "fulfillments": [{}] });
     client.post("/v1/orders", order).expect(201);
+    let person = json!({ "id": 1, "email": "ada@shop.example.com" });
+    Shop::of(client, "shopify").shopify("customers/update", "d-1", &person).expect(200);
     let cart = json!({ "currency": "EUR", "customer": { "id": ada } });
     client.post("/v1/carts", cart).expect(201);
     let token = client.post(&format!("/v1/customers/{ada}/tokens"), json!({})).expect(201);

@@ -1,0 +1,81 @@
+//! The canonical body, for shops that have no connector of their own: Medusa, Saleor, your own.
+//!
+//! A Standard Webhook whose `data` is what our own API takes, with the shop's `external_id`.
+
+use actix_web::web::Bytes;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+use validator::Validate;
+
+use super::fields::Fields;
+use super::native::{NativeConsent, NativePerson};
+use super::process::{Done, News};
+use crate::carts::CartPatch;
+use crate::consents::SettableConsentState;
+use crate::error::{Error, Result};
+use crate::http::json;
+use crate::orders::{NewRefund, OrderPatch};
+use crate::products::ProductPatch;
+
+/// Takes one message in.
+pub fn take(news: &mut News, topic: &str, body: &Value) -> Result<Done> {
+    let data = Fields(body).object("data");
+    match topic {
+        "order.deleted" => news.forget_order(&Fields(&serde_json::json!({ "id": id(&data)? }))),
+        "refund.created" => {
+            let order = data.id("order_external_id");
+            let order = order.ok_or_else(|| missing("order_external_id"))?;
+            let refund: NewRefund = rest(&data, &["order_external_id"])?;
+            news.refund(&order, |_| refund.clone())
+        }
+        _ if topic.starts_with("order.") => {
+            let patch: OrderPatch = rest(&data, &["external_id"])?;
+            news.order_patch(&id(&data)?, patch)
+        }
+        _ if topic.starts_with("cart.") => {
+            let patch: CartPatch = rest(&data, &["external_id"])?;
+            news.cart_patch(&id(&data)?, &patch)
+        }
+        _ if topic.starts_with("product.") => {
+            let patch: ProductPatch = rest(&data, &["external_id"])?;
+            news.product(&id(&data)?, &patch)
+        }
+        _ if topic.starts_with("customer.") => news.person(person(&data)),
+        _ => Ok(Done::ignored("a type that is not used")),
+    }
+}
+
+fn id(data: &Fields) -> Result<String> {
+    data.id("external_id").ok_or_else(|| missing("external_id"))
+}
+
+fn missing(name: &str) -> Error {
+    Error::field(format!("#/data/{name}"), "required", format!("`{name}` is required"))
+}
+
+/// What is left of `data` without some of its members, read as strictly as a request.
+fn rest<T: DeserializeOwned + Validate>(data: &Fields, without: &[&str]) -> Result<T> {
+    let members: Map<String, Value> = data.0.as_object().cloned().unwrap_or_default();
+    let members = members.into_iter().filter(|(name, _)| !without.contains(&name.as_str()));
+    let text = Value::Object(members.collect()).to_string();
+    json::parse(&Bytes::from(text)).map_err(|error| error.under("#/data"))
+}
+
+fn person(data: &Fields) -> NativePerson {
+    let state = match data.text("marketing_consent", 20).as_deref() {
+        Some("granted") => Some(SettableConsentState::Granted),
+        Some("withdrawn") => Some(SettableConsentState::Withdrawn),
+        Some("denied") => Some(SettableConsentState::Denied),
+        _ => None,
+    };
+    let consent = state.map(|state| NativeConsent { state, at: data.time("consented_at") });
+    NativePerson {
+        external_id: data.id("external_id"),
+        email: data.email("email"),
+        phone: data.phone("phone", None),
+        first_name: data.text("first_name", 200),
+        last_name: data.text("last_name", 200),
+        tags: data.list("tags").iter().filter_map(|tag| tag.0.as_str()).map(String::from).collect(),
+        consent,
+    }
+}

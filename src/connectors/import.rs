@@ -1,0 +1,92 @@
+//! Catching up with a shop: a page of what its own API lists, taken in at once.
+
+use actix_web::post;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{AdditionalProperties, ObjectBuilder, Schema};
+use utoipa::{PartialSchema, ToSchema};
+use uuid::Uuid;
+use validator::{Validate, ValidationErrors};
+
+use super::process::News;
+use super::{Provider, Shop};
+use crate::auth::{Caller, Scope};
+use crate::error::{Error, Result};
+use crate::http::batch::one_by_one;
+use crate::http::{Batch, Json, Path, Reply};
+
+/// A record as the shop's own API shows it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct NativeRecord(Map<String, Value>);
+
+impl PartialSchema for NativeRecord {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new()
+            .description(Some("A record as the shop's own API shows it."))
+            .additional_properties(Some(AdditionalProperties::FreeForm(true)))
+            .examples([json!({ "id": 450_789_469, "currency": "EUR", "total_price": "149.90" })])
+            .into()
+    }
+}
+
+impl ToSchema for NativeRecord {}
+
+/// It is read leniently, by what it means.
+impl Validate for NativeRecord {
+    fn validate(&self) -> Result<(), ValidationErrors> {
+        Ok(())
+    }
+}
+
+/// Records of a shop, as a page of its own API lists them.
+#[derive(Debug, Clone, Serialize, Deserialize, Validate, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ConnectorImport {
+    /// The topic of the webhook that would tell of such a record.
+    #[validate(length(min = 1, max = 100))]
+    #[schema(example = "orders/updated", min_length = 1, max_length = 100)]
+    pub topic: String,
+    /// 1 to 250 records.
+    #[validate(length(min = 1, max = 250))]
+    #[schema(min_items = 1, max_items = 250)]
+    pub items: Vec<NativeRecord>,
+}
+
+/// Catch up with a shop
+///
+/// For shops that do not repeat a webhook nobody answered, and for their history: send what their own
+/// API lists, page by page. What is known already, or older than what is known, changes nothing. Each
+/// item is taken in, or refused, on its own.
+#[utoipa::path(tag = "connectors", security(("bearer" = ["orders:write"])), params(("channel_id" = Uuid, Path, description = "Id of the channel")), responses((status = 207, body = Batch)))]
+#[post("/connectors/{channel_id}/import")]
+pub async fn import_connector_records(
+    caller: Caller,
+    channel_id: Path<Uuid>,
+    import: Json<ConnectorImport>,
+) -> Result<Reply> {
+    let grant = caller.must(Scope::OrdersWrite)?;
+    grant.charge(import.items.len())?;
+    grant
+        .write(move |tx| {
+            let shop = Shop::find(tx, *channel_id)?;
+            one_by_one(tx, &import.items, false, |tx, item| {
+                let body = match shop.provider {
+                    Provider::Custom => json!({ "data": item }),
+                    _ => Value::Object(item.0.clone()),
+                };
+                let (channel, provider, source) =
+                    (shop.channel, shop.provider, shop.source.clone());
+                let done = News { tx, channel, provider, source }.take(&import.topic, &body)?;
+                match done.resource {
+                    Some((_, id)) => Ok((if done.is_new { 201 } else { 200 }, id)),
+                    None => {
+                        let why = done.ignored.unwrap_or_default();
+                        Err(Error::field("#", "ignored", why))
+                    }
+                }
+            })
+        })
+        .await
+}

@@ -1,0 +1,322 @@
+//! Carrying out what a shop told: one transaction for the event and all that follows from it.
+
+use serde_json::Value;
+use uuid::Uuid;
+use validator::Validate;
+
+use super::fields::Fields;
+use super::native::{NativeCart, NativeConsent, NativeOrder, NativePerson};
+use super::{Provider, custom, shopify, stripe, woocommerce};
+use crate::carts::types::CartProgress;
+use crate::carts::{self, CartPatch};
+use crate::channels::{self, ChannelStatus, ChannelType};
+use crate::consents::{self, ConsentPurpose, NewConsent};
+use crate::customers::CustomerPatch;
+use crate::customers::references::{self, OnUnknownCustomer};
+use crate::db::Tx;
+use crate::db::json::Jsonb;
+use crate::error::{Code, Error, Result};
+use crate::external_ids::{self, ExternalId, Owner};
+use crate::http::json::field_errors;
+use crate::http::{IfMatch, IfNoneMatch};
+use crate::orders::{self, NewRefund, Order, OrderPatch};
+use crate::privacy::{DataRequestKind, NewDataRequest};
+use crate::products::{self, ProductPatch};
+use crate::sources::Told;
+use crate::values::money::Money;
+
+/// What became of a message.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Done {
+    pub resource: Option<(&'static str, Uuid)>,
+    pub customer: Option<Uuid>,
+    /// Whether something was made that nobody knew.
+    pub is_new: bool,
+    /// Why nothing was to be done.
+    pub ignored: Option<String>,
+}
+
+impl Done {
+    pub fn ignored(why: &str) -> Self {
+        Self { ignored: Some(why.to_owned()), ..Self::default() }
+    }
+
+    fn with(resource: &'static str, id: Uuid, customer: Option<Uuid>, is_new: bool) -> Self {
+        Self { resource: Some((resource, id)), customer, is_new, ignored: None }
+    }
+}
+
+/// A payment, and which order it says that it is for.
+#[derive(Debug, Clone)]
+pub struct Payment {
+    pub external_id: String,
+    pub order_id: Option<String>,
+    pub order_source: Option<String>,
+}
+
+/// A transaction in which a shop's news are taken in.
+pub struct News<'n, 't> {
+    pub tx: &'n mut Tx<'t>,
+    pub channel: Uuid,
+    pub provider: Provider,
+    /// What the records of the shop are called ours by: `source` in their outside ids.
+    pub source: String,
+}
+
+const ANY_VERSION: (IfMatch, IfNoneMatch) = (IfMatch(None), IfNoneMatch { create_only: false });
+
+impl News<'_, '_> {
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// Takes a message in, as its provider means it.
+    pub fn take(&mut self, topic: &str, body: &Value) -> Result<Done> {
+        match self.provider {
+            Provider::Shopify => shopify::take(self, topic, body),
+            Provider::Woocommerce => woocommerce::take(self, topic, body),
+            Provider::Stripe => stripe::take(self, topic, body),
+            Provider::Custom => custom::take(self, topic, body),
+        }
+    }
+
+    fn reference(&self, id: &str) -> ExternalId {
+        ExternalId { source: self.source.clone(), id: id.to_owned() }
+    }
+
+    /// Records an order, and what its customer said to marketing.
+    pub fn order(&mut self, native: Option<NativeOrder>) -> Result<Done> {
+        let Some(native) = native else {
+            let detail = "an order needs an `id` and a `currency`";
+            return Err(Error::field("#", "required", detail));
+        };
+        let (id, consent) = (native.external_id.clone(), native.person.consent);
+        let patch = native.into_patch(&self.source);
+        let done = self.order_patch(&id, patch)?;
+        if let (Some(customer), Some(consent)) = (done.customer, consent) {
+            self.consent(customer, consent)?;
+        }
+        Ok(done)
+    }
+
+    pub fn order_patch(&mut self, id: &str, mut patch: OrderPatch) -> Result<Done> {
+        patch.validate().map_err(|errors| Error::invalid(field_errors(&errors)))?;
+        patch.channel_id = patch.channel_id.or(Some(Some(self.channel)));
+        let reference = self.reference(id);
+        let saved = orders::upsert(self.tx, &patch, &reference, ANY_VERSION, Told::ByShop)?;
+        let order = saved.resource;
+        Ok(Done::with("order", order.id, order.customer_id, saved.is_new))
+    }
+
+    /// Hides an order that the shop has deleted.
+    pub fn forget_order(&mut self, body: &Fields) -> Result<Done> {
+        let reference = self.reference(&body.id("id").unwrap_or_default());
+        match external_ids::find(self.tx, Owner::Order, &reference.source, &reference.id)? {
+            None => Ok(Done::ignored("nobody knew the order")),
+            Some(id) => {
+                orders::delete(self.tx, id, IfMatch(None))?;
+                Ok(Done::with("order", id, None, false))
+            }
+        }
+    }
+
+    /// Enters a refund of an order that is known, made with the order's currency.
+    pub fn refund(&mut self, order: &str, refund: impl Fn(&str) -> NewRefund) -> Result<Done> {
+        let id = self.known_order(order)?;
+        let kept = Order::find(self.tx, id)?;
+        orders::refund(self.tx, id, &refund(&kept.currency), Told::ByShop)?;
+        Ok(Done::with("order", id, kept.customer_id, false))
+    }
+
+    /// 404 where the order has not been told of yet: it may come, and then this is tried again.
+    fn known_order(&mut self, id: &str) -> Result<Uuid> {
+        let known = external_ids::find(self.tx, Owner::Order, &self.source, id)?;
+        known.ok_or_else(|| {
+            Error::new(
+                Code::NOT_FOUND,
+                format!("no order of `{}` has the id `{id}` yet", self.source),
+            )
+        })
+    }
+
+    /// Changes the order that a payment is for. Where it says for none, `otherwise` is that order.
+    pub fn payment(
+        &mut self,
+        payment: &Payment,
+        change: impl Fn(&Order) -> OrderPatch,
+        otherwise: Option<NativeOrder>,
+    ) -> Result<Done> {
+        match (self.paid_order(payment)?, &payment.order_id, otherwise) {
+            (Some(id), ..) => {
+                let kept = Order::find(self.tx, id)?;
+                let reference = self.reference(&payment.external_id);
+                let patch = OrderPatch {
+                    external_ids: Some(Jsonb(reference.joined_to(kept.external_ids.clone()))),
+                    ..change(&kept)
+                };
+                orders::change(self.tx, id, &patch, Told::ByShop)?;
+                Ok(Done::with("order", id, kept.customer_id, false))
+            }
+            (None, None, Some(order)) => self.order(Some(order)),
+            (None, ..) => {
+                let detail = "the order that this payment is for is not known yet";
+                Err(Error::new(Code::NOT_FOUND, detail))
+            }
+        }
+    }
+
+    fn paid_order(&mut self, payment: &Payment) -> Result<Option<Uuid>> {
+        let outside =
+            |tx: &mut Tx, source: &str, id: &str| external_ids::find(tx, Owner::Order, source, id);
+        if let (Some(id), Some(source)) = (&payment.order_id, &payment.order_source) {
+            return outside(self.tx, source, id);
+        }
+        if let Some(id) = payment.order_id.as_ref().and_then(|id| id.parse().ok())
+            && Order::exists(self.tx, id)?
+        {
+            return Ok(Some(id));
+        }
+        outside(self.tx, &self.source, &payment.external_id)
+    }
+
+    /// Records a customer as the shop knows them.
+    pub fn person(&mut self, person: NativePerson) -> Result<Done> {
+        let Some(reference) = person.reference(&self.source) else {
+            return Ok(Done::ignored("nothing to be recognised by"));
+        };
+        let found =
+            references::resolve_many(self.tx, &[Some(&reference)], OnUnknownCustomer::Create);
+        let found = match found?.into_iter().next().transpose() {
+            Err(error) if references::is_erased(&error) => {
+                return Ok(Done::ignored("who this was has been erased"));
+            }
+            found => found?.and_then(|found| found.customer_id),
+        };
+        let Some(customer) = found else { return Ok(Done::ignored("nobody")) };
+        let patch = CustomerPatch {
+            first_name: person.first_name.map(Some),
+            last_name: person.last_name.map(Some),
+            tags: (!person.tags.is_empty()).then_some(person.tags),
+            ..CustomerPatch::default()
+        };
+        patch.apply(self.tx, customer, IfMatch(None))?;
+        if let Some(consent) = person.consent {
+            self.consent(customer, consent)?;
+        }
+        Ok(Done::with("customer", customer, Some(customer), false))
+    }
+
+    /// Enters what somebody said in the shop. A refusal that was said here is not ended by it.
+    fn consent(&mut self, customer: Uuid, said: NativeConsent) -> Result<()> {
+        let consent = NewConsent {
+            channel_type: ChannelType::Email,
+            purpose: ConsentPurpose::Marketing,
+            topic: None,
+            state: said.state,
+            lawful_basis: None,
+            soft_opt_in: false,
+            source: Some(self.source.clone()),
+            evidence: None,
+            consented_at: said.at,
+            expires_at: None,
+        };
+        consents::told_elsewhere(self.tx, customer, &consent)
+    }
+
+    /// Records what a customer asks about their own data, and begins to answer it: the shop knows who
+    /// asks.
+    pub fn privacy(&mut self, person: &NativePerson, kind: DataRequestKind) -> Result<Done> {
+        let Some(reference) = person.reference(&self.source) else {
+            return Ok(Done::ignored("nothing to be recognised by"));
+        };
+        let found = references::resolve_many(
+            self.tx,
+            &[Some(&reference)],
+            OnUnknownCustomer::KeepAnonymous,
+        )?;
+        let found = match found.into_iter().next().transpose() {
+            Err(error) if references::is_erased(&error) => None,
+            found => found?.and_then(|found| found.customer_id),
+        };
+        let Some(customer) = found else { return Ok(Done::ignored("nobody is known by this")) };
+        let asked = NewDataRequest {
+            customer_id: customer,
+            kind,
+            note: Some(format!("Asked in `{}`", self.source)),
+            purposes: Vec::new(),
+            received_at: None,
+            is_verified: true,
+        };
+        match asked.insert(self.tx) {
+            Ok(request) => Ok(Done::with("data_request", request.id, Some(customer), true)),
+            Err(Error::Problem(refused)) if refused.status == 409 => {
+                Ok(Done::ignored("the same is asked already"))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Nothing more comes from this shop.
+    pub fn pause(&mut self) -> Result<Done> {
+        let (id, paused) = (self.channel, ChannelStatus::Paused);
+        if channels::Channel::find(self.tx, id)?.status != paused {
+            channels::set_status(self.tx, id, paused, "channel.paused")?;
+        }
+        Ok(Done::with("channel", id, None, false))
+    }
+
+    pub fn cart(&mut self, native: Option<NativeCart>) -> Result<Done> {
+        let Some(native) = native else {
+            let detail = "a checkout needs a `token` and a `currency`";
+            return Err(Error::field("#", "required", detail));
+        };
+        let (reference, is_completed) = (native.external_id.clone(), native.is_completed);
+        let consent = native.person.consent;
+        let patch = native.into_patch(&self.source);
+        let done = self.cart_patch(&reference.id, &patch)?;
+        if let (Some((_, id)), true) = (done.resource, is_completed) {
+            carts::close(self.tx, id)?;
+        }
+        if let (Some(customer), Some(consent)) = (done.customer, consent) {
+            self.consent(customer, consent)?;
+        }
+        Ok(done)
+    }
+
+    pub fn cart_patch(&mut self, id: &str, patch: &CartPatch) -> Result<Done> {
+        patch.validate().map_err(|errors| Error::invalid(field_errors(&errors)))?;
+        let mut patch = patch.clone();
+        patch.channel_id = patch.channel_id.or(Some(Some(self.channel)));
+        let reference = self.reference(id);
+        let saved = carts::upsert(self.tx, &patch, &reference, ANY_VERSION, Told::ByShop)?;
+        let cart = saved.resource;
+        Ok(Done::with("cart", cart.id, cart.customer_id, saved.is_new))
+    }
+
+    pub fn product(&mut self, id: &str, patch: &ProductPatch) -> Result<Done> {
+        let reference = self.reference(id);
+        let saved = products::upsert(self.tx, patch, &reference, ANY_VERSION)?;
+        Ok(Done::with("product", saved.resource.id, None, saved.is_new))
+    }
+}
+
+impl NativeCart {
+    fn into_patch(self, source: &str) -> CartPatch {
+        let money = |amount| Money { amount, currency: self.currency.clone() };
+        let person =
+            NativePerson { email: self.person.email.clone().or(self.email.clone()), ..self.person };
+        CartPatch {
+            external_ids: None,
+            customer: person.reference(source),
+            email: self.email.map(Some),
+            status: Some(CartProgress::Checkout),
+            line_items: Some(self.lines),
+            total: Some(money(self.total)),
+            channel_id: None,
+            recovery_url: self.recovery_url.map(Some),
+            active_at: None,
+            source_updated_at: self.source_updated_at,
+            currency: Some(self.currency),
+        }
+    }
+}

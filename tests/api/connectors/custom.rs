@@ -1,0 +1,91 @@
+//! The canonical body, for every other shop.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use chrono::Utc;
+use serde_json::{Value, json};
+
+use super::{SECRET, Shop, eur, mac, work};
+use crate::harness::{Answer, App};
+
+fn send(shop: &Shop, id: &str, kind: &str, data: &Value) -> Answer {
+    let at = Utc::now().timestamp().to_string();
+    let body =
+        json!({ "type": kind, "timestamp": "2026-03-14T08:00:00Z", "data": data }).to_string();
+    let tag = STANDARD.encode(mac(SECRET.as_bytes(), format!("{id}.{at}.{body}").as_bytes()));
+    let headers = [
+        ("webhook-id", id),
+        ("webhook-timestamp", &*at),
+        ("webhook-signature", &*format!("v1,{tag}")),
+    ];
+    shop.send(&headers, &body)
+}
+
+#[test]
+fn the_canonical_body_says_what_our_own_api_takes() {
+    let app = App::alone(&[]);
+    let client = app.workspace(&["*"]);
+    let shop = Shop::of(&client, "medusa");
+    send(&shop, "m-1", "product.created", &json!({ "external_id": "p1", "name": "Rope" }))
+        .expect(200);
+    let bob = json!({ "external_id": "c1", "email": "bob@shop.example.com", "first_name": "Bob",
+                      "marketing_consent": "granted", "consented_at": "2026-03-01T00:00:00Z" });
+    send(&shop, "m-2", "customer.created", &bob).expect(200);
+    let cart =
+        json!({ "external_id": "cart1", "currency": "EUR", "email": "bob@shop.example.com" });
+    send(&shop, "m-3", "cart.updated", &cart).expect(200);
+    work(&app);
+    let order = json!({ "external_id": "o1", "currency": "EUR", "email": "bob@shop.example.com",
+        "financial_status": "paid", "cart": { "external_id": { "source": "medusa", "id": "cart1" } },
+        "line_items": [{ "product_external_id": "p1", "name": "Rope", "quantity": 1,
+                         "unit_price": eur(5000) }] });
+    send(&shop, "m-4", "order.placed", &order).expect(200);
+    work(&app);
+    let refund = json!({ "order_external_id": "o1", "external_id": "r1", "amount": eur(500) });
+    send(&shop, "m-5", "refund.created", &refund).expect(200);
+    work(&app);
+    assert_eq!(shop.events("status=processed").len(), 5, "{:?}", shop.events(""));
+    let made = shop.orders().pop().expect("an order");
+    assert_eq!((&made["source"], &made["refunded_total"]), (&json!("medusa"), &eur(500)));
+    let product = client.get("/v1/products").expect(200).json["data"][0]["id"].clone();
+    assert_eq!(made["line_items"][0]["product_id"], product);
+    let cart = client.get("/v1/carts").expect(200).json["data"][0].clone();
+    assert_eq!(
+        (&cart["status"], &cart["customer_id"]),
+        (&json!("converted"), &made["customer_id"])
+    );
+    send(&shop, "m-6", "order.deleted", &json!({ "external_id": "o1" })).expect(200);
+    work(&app);
+    assert_eq!(shop.orders().len(), 0);
+}
+
+#[test]
+fn what_is_wrong_with_a_canonical_body_is_said_where_it_is() {
+    let app = App::alone(&[]);
+    let client = app.workspace(&["*"]);
+    let shop = Shop::of(&client, "saleor");
+    let fault = |id: &str, kind: &str, data: Value| {
+        send(&shop, id, kind, &data).expect(200);
+        work(&app);
+        let failed = shop.events("status=failed").remove(0);
+        let error = &failed["error"]["errors"][0];
+        (error["code"].as_str().unwrap().to_owned(), error["pointer"].as_str().unwrap().to_owned())
+    };
+    let is = |code: &str, pointer: &str| (code.to_owned(), pointer.to_owned());
+    assert_eq!(
+        fault("1", "order.placed", json!({ "currency": "EUR" })),
+        is("required", "#/data/external_id")
+    );
+    assert_eq!(
+        fault("2", "order.placed", json!({ "external_id": "1", "currrency": "EUR" })),
+        is("unknown_field", "#/data/currrency")
+    );
+    assert_eq!(
+        fault("3", "order.placed", json!({ "external_id": "1", "currency": "EUR", "email": "x" })),
+        is("invalid_email", "#/data/email")
+    );
+    assert_eq!(
+        fault("4", "refund.created", json!({ "amount": eur(1) })),
+        is("required", "#/data/order_external_id")
+    );
+}
