@@ -36,6 +36,7 @@ pub mod users;
 pub mod workspaces;
 
 // Who, where, what happened.
+pub mod bulk;
 pub mod channels;
 pub mod consents;
 pub mod customers;

@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use crate::app::App;
 use crate::audit;
+use crate::bulk;
 use crate::consents;
 use crate::customers;
 use crate::db::{Outcome, Session, Tx, WorkspaceId};
@@ -38,6 +39,9 @@ enum Work {
 const KINDS: &[(&str, Work)] = &[
     ("customers.merge", Work::Inside(customers::merge::work)),
     ("customers.scan", Work::Inside(customers::candidates::scan)),
+    ("imports.run", Work::Inside(bulk::run_import)),
+    ("imports.revert", Work::Inside(bulk::run_revert)),
+    ("exports.run", Work::Inside(bulk::run_export)),
     ("privacy.archive", Work::Inside(privacy::make_archive)),
     ("privacy.erase", Work::Inside(privacy::erase)),
     ("privacy.sweep", Work::Inside(privacy::sweep)),
@@ -148,6 +152,7 @@ fn prune(app: &App) -> Result<()> {
         diesel::delete(refresh_tokens::table.filter(refresh_tokens::expires_at.lt(now)))
             .execute(pg)?;
         privacy::prune(pg, now)?;
+        bulk::prune(pg, now)?;
         jobs::prune(pg, now - JOBS_KEPT_FOR)
     })
 }

@@ -46,6 +46,8 @@ scopes! {
     SuppressionsWrite "suppressions:write" "Suppress addresses and free them again";
     DataRequestsRead "data_requests:read" "Read what customers asked about their own data";
     DataRequestsWrite "data_requests:write" "Record and answer what customers ask about their data";
+    JobsRead "jobs:read" "Read imports and exports";
+    JobsWrite "jobs:write" "Import and export, with the right to write or read what it is";
     AttributeDefinitionsRead "attribute_definitions:read" "Read which attributes there are";
     AttributeDefinitionsWrite "attribute_definitions:write" "Define attributes";
     TagsRead "tags:read" "Read which tags there are";

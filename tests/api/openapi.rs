@@ -13,9 +13,9 @@ use crate::rules;
 use breaking::breaking_changes;
 
 /// Verbs an operation id may begin with; a new one is a decision.
-const VERBS: &str = "accept add batch complete confirm create delete dismiss download extend get lift list \
+const VERBS: &str = "accept add batch cancel complete confirm create delete dismiss download extend get lift list \
                      lookup merge pause process put readmit reject remove restore resume revert \
-                     revoke rotate scan search set unsubscribe update upsert verify";
+                     revoke rotate scan search set start unsubscribe update upsert verify";
 
 fn path() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("openapi/openapi.json")

@@ -6,10 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::source::{Source, root, sources};
 
 /// Tables and the module that owns them; the others use its functions.
-const OWNERS: [(&str, &[&str]); 17] = [
+const OWNERS: [(&str, &[&str]); 18] = [
     ("api_keys", &["api_keys"]),
     ("attributes", &["attribute_definitions", "unique_attributes"]),
     ("audit", &["audit_events", "audit_seals"]),
+    ("bulk", &["bulk_jobs", "bulk_pieces", "import_changes", "import_errors"]),
     ("channels", &["channels"]),
     ("consents", &["consents", "consent_events"]),
     ("customers", &["customers", "customer_stats", "identities", "merges", "merge_candidates"]),
@@ -47,6 +48,7 @@ const GUESTS: [(&str, &[&str], &str); 8] = [
             "consents",
             "customers",
             "idempotency_keys",
+            "import_changes",
             "jobs",
             "memberships",
             "merge_candidates",
