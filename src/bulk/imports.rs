@@ -72,7 +72,7 @@ pub struct Import {
     #[schema(value_type = String, extensions(("x-extensible-enum" = json!(JobStatus::ALL))), example = "ready")]
     pub status: JobStatus,
     /// Which column fills which field: as given, else as suggested.
-    #[schema(example = json!({"E-Mail": "email"}))]
+    #[schema(value_type = BTreeMap<String, String>, example = json!({"E-Mail": "email"}))]
     pub mapping: Mapping,
     /// The columns of the file, empty before it is uploaded.
     #[schema(example = json!(["E-Mail", "Shoe size"]))]
@@ -139,7 +139,7 @@ pub struct NewImport {
     /// Which column fills which field, such as `email`, `attributes.size`, `external_ids.shop` or
     /// `address.city`; absent means what the names suggest.
     #[validate(custom(function = "mapping_size"))]
-    #[schema(example = json!({"E-Mail": "email", "Size": "attributes.size"}))]
+    #[schema(value_type = Option<BTreeMap<String, String>>, example = json!({"E-Mail": "email", "Size": "attributes.size"}))]
     pub mapping: Option<Mapping>,
     /// What to do with rows whose record is there already; `skip` unless said otherwise. Of
     /// touchpoints, those with a known `message_id` are always skipped.
@@ -163,7 +163,7 @@ pub struct ImportPatch {
     /// Which column fills which field; replaces all.
     #[serde(default, deserialize_with = "never_null")]
     #[validate(custom(function = "mapping_size"))]
-    #[schema(nullable = false, example = json!({"E-Mail": "email"}))]
+    #[schema(value_type = Option<BTreeMap<String, String>>, nullable = false, example = json!({"E-Mail": "email"}))]
     pub mapping: Option<Mapping>,
     /// What to do with rows whose record is there already.
     #[serde(default, deserialize_with = "never_null")]
@@ -192,7 +192,7 @@ pub struct ImportPreview {
     #[schema(example = json!(["E-Mail"]))]
     pub columns: Vec<String>,
     /// What the names of the columns suggest.
-    #[schema(example = json!({"E-Mail": "email"}))]
+    #[schema(value_type = BTreeMap<String, String>, example = json!({"E-Mail": "email"}))]
     pub suggested_mapping: Mapping,
     /// Columns that fill nothing.
     #[schema(example = json!([]))]

@@ -148,20 +148,19 @@ impl Shifts {
         self.0.insert(change.resource_id, (change.resource_version - 1, version + 1));
     }
 
+    /// What is left of a record moves as a whole, so that a gap somebody else made stays one.
     fn store(&self, tx: &mut Tx, import: Uuid) -> Result<()> {
         let ids: Vec<Uuid> = self.0.keys().copied().collect();
-        let (before, now): (Vec<i64>, Vec<i64>) = self.0.values().copied().unzip();
+        let raised: Vec<i64> = self.0.values().map(|(before, now)| now - before).collect();
         diesel::sql_query(
-            "update import_changes c set resource_version = s.now
-               from unnest($3, $4, $5) s (id, before, now)
-              where c.workspace_id = $1 and c.import_id = $2 and c.resource_id = s.id
-                and c.resource_version = s.before",
+            "update import_changes c set resource_version = c.resource_version + s.raised
+               from unnest($3, $4) s (id, raised)
+              where c.workspace_id = $1 and c.import_id = $2 and c.resource_id = s.id",
         )
         .bind::<SqlUuid, _>(tx.workspace)
         .bind::<SqlUuid, _>(import)
         .bind::<Array<SqlUuid>, _>(ids)
-        .bind::<Array<BigInt>, _>(before)
-        .bind::<Array<BigInt>, _>(now)
+        .bind::<Array<BigInt>, _>(raised)
         .execute(tx.pg)?;
         Ok(())
     }
