@@ -41,6 +41,7 @@ use crate::openapi::Routes;
         (name = "suppressions", description = "Addresses that are not to be used, kept by hash."),
         (name = "data_requests", description = "What people ask about their own data, and the answers."),
         (name = "me", description = "What customers do with their own data, with a token of their own."),
+        (name = "jobs", description = "Much at once: imports from files and exports into files."),
         (name = "attribute_definitions", description = "The company's own fields."),
         (name = "tags", description = "Labels that the company has agreed on."),
         (name = "workspaces", description = "One company's data and settings."),
@@ -69,6 +70,7 @@ fn resources(api: &mut ServiceConfig) {
         .configure(crate::suppressions::routes)
         .configure(crate::privacy::routes)
         .configure(crate::me::routes)
+        .configure(crate::bulk::routes)
         .configure(crate::attributes::routes)
         .configure(crate::tags::routes)
         .configure(crate::workspaces::routes)
@@ -97,6 +99,7 @@ where
         .configure(crate::consents::public_routes)
         .configure(crate::privacy::public_routes)
         .configure(crate::connectors::public_routes)
+        .configure(crate::bulk::public_routes)
         .service(v1)
         .into_app()
         .service(docs)
@@ -141,6 +144,7 @@ impl Spec {
             .configure(crate::consents::public_routes)
             .configure(crate::privacy::public_routes)
             .configure(crate::connectors::public_routes)
+            .configure(crate::bulk::public_routes)
             .service(scope("/v1").configure(resources))
             .split_for_parts();
         let mut raw = serde_json::to_value(api).expect("BUG: the document is JSON");

@@ -77,6 +77,11 @@ pub const SETTINGS: &[(&str, &str, &str)] = &[
     ("ECRM_RATE_LIMIT_PER_IP", "12000", "Requests a minute per client address."),
     ("ECRM_RATE_LIMIT_AUTH", "60", "Token requests a minute per client address."),
     ("ECRM_BODY_LIMIT_BYTES", "1048576", "Largest request body, counted after decompression."),
+    (
+        "ECRM_IMPORT_LIMIT_BYTES",
+        "2147483648",
+        "Largest file of an import, counted after decompression.",
+    ),
     ("ECRM_BODY_TIMEOUT_MS", "10000", "Time for a request body to arrive."),
     (
         "ECRM_DRAIN_DELAY_MS",
@@ -119,6 +124,7 @@ pub struct Config {
     pub trusted_proxies: u8,
     pub rate_limits: RateLimits,
     pub body_limit_bytes: usize,
+    pub import_limit_bytes: u64,
     pub body_timeout: Duration,
     pub drain_delay: Duration,
     pub shutdown_timeout_s: u64,
@@ -163,6 +169,7 @@ impl Config {
                 auth_per_ip_per_minute: env.parse("ECRM_RATE_LIMIT_AUTH")?,
             },
             body_limit_bytes: env.parse("ECRM_BODY_LIMIT_BYTES")?,
+            import_limit_bytes: env.parse("ECRM_IMPORT_LIMIT_BYTES")?,
             body_timeout: Duration::from_millis(env.parse("ECRM_BODY_TIMEOUT_MS")?),
             drain_delay: Duration::from_millis(env.parse("ECRM_DRAIN_DELAY_MS")?),
             shutdown_timeout_s: env.parse("ECRM_SHUTDOWN_TIMEOUT_S")?,

@@ -142,11 +142,16 @@ impl Job {
         id.ok_or_else(|| Error::internal(format!("a `{}` job without its `{name}`", self.kind)))
     }
 
+    /// Whether nobody tries again after this attempt.
+    pub fn is_last_attempt(&self) -> bool {
+        self.attempts >= self.max_attempts
+    }
+
     /// Ends the job: completed, queued again later, or failed for good. Does nothing where the
     /// lease was lost: whoever has the job now decides.
     pub fn finish(&self, db: &Db, outcome: &Result<()>) -> Result<()> {
         let now = Utc::now();
-        let is_final = outcome.is_ok() || self.attempts >= self.max_attempts;
+        let is_final = outcome.is_ok() || self.is_last_attempt();
         let state = match (outcome, is_final) {
             (Ok(()), _) => "completed",
             (Err(_), true) => "failed",

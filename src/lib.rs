@@ -37,6 +37,7 @@ pub mod users;
 pub mod workspaces;
 
 // Who, where, what happened.
+pub mod bulk;
 pub mod channels;
 pub mod consents;
 pub mod customers;

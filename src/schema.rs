@@ -82,6 +82,50 @@ diesel::table! {
 }
 
 diesel::table! {
+    bulk_jobs (workspace_id, id) {
+        workspace_id -> Uuid,
+        id -> Uuid,
+        kind -> Text,
+        resource -> Text,
+        format -> Text,
+        status -> Text,
+        settings -> Jsonb,
+        found -> Nullable<Jsonb>,
+        file_id -> Nullable<Uuid>,
+        file_bytes -> Int8,
+        position -> Int8,
+        after_id -> Nullable<Uuid>,
+        row_count -> Int8,
+        total -> Nullable<Int8>,
+        created_count -> Int8,
+        updated_count -> Int8,
+        skipped_count -> Int8,
+        failed_count -> Int8,
+        reverted_count -> Int8,
+        failure -> Nullable<Text>,
+        actor -> Jsonb,
+        link_hash -> Nullable<Bytea>,
+        link_expires_at -> Nullable<Timestamptz>,
+        expires_at -> Timestamptz,
+        started_at -> Nullable<Timestamptz>,
+        finished_at -> Nullable<Timestamptz>,
+        version -> Int8,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    bulk_pieces (workspace_id, file_id, position) {
+        workspace_id -> Uuid,
+        file_id -> Uuid,
+        position -> Int4,
+        sealed -> Bytea,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     carts (workspace_id, id) {
         workspace_id -> Uuid,
         id -> Uuid,
@@ -355,6 +399,30 @@ diesel::table! {
         is_primary -> Bool,
         created_at -> Timestamptz,
         released_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    import_changes (workspace_id, import_id, row_number, id) {
+        workspace_id -> Uuid,
+        import_id -> Uuid,
+        row_number -> Int8,
+        id -> Uuid,
+        resource_id -> Uuid,
+        resource_version -> Int8,
+        former -> Nullable<Jsonb>,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    import_errors (workspace_id, import_id, row_number, id) {
+        workspace_id -> Uuid,
+        import_id -> Uuid,
+        row_number -> Int8,
+        id -> Uuid,
+        sealed -> Bytea,
+        created_at -> Timestamptz,
     }
 }
 
@@ -748,6 +816,8 @@ diesel::allow_tables_to_appear_in_same_query!(
     attribute_definitions,
     audit_events,
     audit_seals,
+    bulk_jobs,
+    bulk_pieces,
     carts,
     channels,
     connector_events,
@@ -762,6 +832,8 @@ diesel::allow_tables_to_appear_in_same_query!(
     external_ids,
     idempotency_keys,
     identities,
+    import_changes,
+    import_errors,
     jobs,
     login_emails,
     memberships,

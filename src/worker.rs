@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use crate::app::App;
 use crate::audit;
+use crate::bulk;
 use crate::carts;
 use crate::connectors;
 use crate::consents;
@@ -43,6 +44,9 @@ const KINDS: &[(&str, Work)] = &[
     ("customers.scan", Work::Inside(customers::candidates::scan)),
     ("connectors.take", Work::Inside(connectors::work)),
     ("orders.recount", Work::Inside(recount_orders)),
+    ("imports.run", Work::Inside(bulk::run_import)),
+    ("imports.revert", Work::Inside(bulk::run_revert)),
+    ("exports.run", Work::Inside(bulk::run_export)),
     ("privacy.archive", Work::Inside(privacy::make_archive)),
     ("privacy.erase", Work::Inside(privacy::erase)),
     ("privacy.sweep", Work::Inside(privacy::sweep)),
@@ -156,6 +160,7 @@ fn prune(app: &App) -> Result<()> {
             .execute(pg)?;
         privacy::prune(pg, now)?;
         connectors::prune(pg, now)?;
+        bulk::prune(pg, now)?;
         jobs::prune(pg, now - JOBS_KEPT_FOR)
     })
 }

@@ -171,6 +171,11 @@ impl Grant {
         self.session.workspace
     }
 
+    /// For what is too long for one transaction: a file that is stored or read piece by piece.
+    pub fn steps(&self) -> (App, Session) {
+        (self.app.clone(), self.session.clone())
+    }
+
     /// Charges the caller's rate limit for `items` more than the request itself.
     pub fn charge(&self, items: usize) -> Result<()> {
         let items = u32::try_from(items.saturating_sub(1)).unwrap_or(u32::MAX);

@@ -32,6 +32,7 @@ pub use identities::{Identity, IdentityType};
 pub use lifecycle::advance;
 pub use requests::{CustomerPatch, NewCustomer};
 pub use restriction::restrict;
+pub use search::{check as check_predicate, count_matching, matching_after};
 pub use types::{Customer, CustomerFields, CustomerStats, CustomerStatus, LifecycleStage};
 
 use crate::auth::{Caller, Scope};
@@ -118,17 +119,7 @@ async fn update_customer(
 #[delete("/customers/{id}")]
 async fn delete_customer(caller: Caller, id: Path<Uuid>, if_match: IfMatch) -> Result<Reply> {
     let grant = caller.must(Scope::CustomersWrite)?;
-    grant
-        .write(move |tx| {
-            let before = Customer::lock(tx, *id)?;
-            if_match.check(before.version)?;
-            identities::release(tx, *id)?;
-            crate::attributes::release(tx, *id)?;
-            mark_deleted(tx, *id, true)?;
-            record(tx, customer_change("customer.deleted", *id, json!({})))?;
-            Ok(NoContent)
-        })
-        .await
+    grant.write(move |tx| Customer::delete(tx, *id, if_match).map(|()| NoContent)).await
 }
 
 /// Restore a deleted customer
@@ -263,6 +254,16 @@ impl Customer {
         let found = of(conn.workspace).filter(customers::id.eq_any(ids));
         let found = found.filter(customers::restricted_at.is_not_null());
         Ok(found.select(customers::id).load(conn.pg)?)
+    }
+
+    /// Hides a customer and frees its identities.
+    pub fn delete(tx: &mut Tx, id: Uuid, if_match: IfMatch) -> Result<()> {
+        let before = Self::lock(tx, id)?;
+        if_match.check(before.version)?;
+        identities::release(tx, id)?;
+        crate::attributes::release(tx, id)?;
+        mark_deleted(tx, id, true)?;
+        record(tx, customer_change("customer.deleted", id, json!({})))
     }
 
     fn restore(tx: &mut Tx, id: Uuid) -> Result<Self> {

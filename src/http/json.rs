@@ -91,6 +91,11 @@ fn parse_unchecked<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
     serde_path_to_error::deserialize(Strict(&mut source)).map_err(|error| explain(&error))
 }
 
+/// The same for a value that was read already; the caller validates.
+pub fn from_value<T: DeserializeOwned>(value: serde_json::Value) -> Result<T> {
+    serde_path_to_error::deserialize(value).map_err(|error| explain(&error))
+}
+
 fn explain(error: &serde_path_to_error::Error<serde_json::Error>) -> Error {
     let text = error.inner().to_string();
     if !error.inner().is_data() {

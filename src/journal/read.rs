@@ -33,6 +33,40 @@ pub fn all(workspace: WorkspaceId) -> Question {
     of(workspace).into_boxed()
 }
 
+/// The ids from one to before another, which are the times from one to before another.
+type Bounds = (Option<Uuid>, Option<Uuid>);
+
+fn within(workspace: WorkspaceId, (from, until): Bounds) -> Question {
+    let mut question = all(workspace);
+    if let Some(from) = from {
+        question = question.filter(touchpoints::id.ge(from));
+    }
+    if let Some(until) = until {
+        question = question.filter(touchpoints::id.lt(until));
+    }
+    question
+}
+
+/// How many touchpoints there are.
+pub fn count_all(conn: &mut Conn, bounds: Bounds) -> Result<i64> {
+    Ok(within(conn.workspace, bounds).count().get_result(conn.pg)?)
+}
+
+/// Some touchpoints, the oldest first, after one of them.
+pub fn all_after(
+    conn: &mut Conn,
+    bounds: Bounds,
+    (after, limit): (Option<Uuid>, i64),
+) -> Result<Vec<Touchpoint>> {
+    let mut question = within(conn.workspace, bounds);
+    if let Some(after) = after {
+        question = question.filter(touchpoints::id.gt(after));
+    }
+    let question = question.order(touchpoints::id).limit(limit);
+    let rows: Vec<TouchpointRow> = question.select(TouchpointRow::as_select()).load(conn.pg)?;
+    Ok(rows.into_iter().map(Into::into).collect())
+}
+
 /// What happened with one customer.
 pub fn of_customer(workspace: WorkspaceId, customer: Uuid) -> Question {
     all(workspace).filter(touchpoints::customer_id.eq(customer))

@@ -15,6 +15,7 @@ use super::subject::{Count, PORTION, Subject};
 use super::types::{DataRequestStatus, ErasedRecords, ErasureCertificate, Row};
 use crate::app::App;
 use crate::audit;
+use crate::bulk;
 use crate::customers::identities::MarkKey;
 use crate::customers::{self, Customer, IdentityType};
 use crate::db::json::Jsonb;
@@ -85,6 +86,7 @@ fn begin(tx: &mut Tx, id: Uuid) -> Result<Option<Plan>> {
         .select(data_requests::id);
     let all: Vec<Uuid> = of_customer.load(tx.pg)?;
     archive::discard(tx, &all)?;
+    bulk::forget(tx)?;
     audit::forget(tx, &[subject.customers.as_slice(), all.as_slice()].concat())?;
     run(tx, &subject)?;
     record(tx, customers::customer_change("customer.erased", customer, json!({})))?;

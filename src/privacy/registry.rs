@@ -226,6 +226,15 @@ pub const PARTS: &[Part] = &[
               where workspace_id = $1 and customer_id = any($2)",
         ),
     },
+    Part {
+        table: "import_changes",
+        about: "How the record was before a file was taken in, while that can be undone.",
+        of: Some("t.resource_id = any($2)"),
+        erasure: Erasure::Sql(
+            Treatment::Deleted,
+            "delete from import_changes where workspace_id = $1 and resource_id = any($2)",
+        ),
+    },
     // What others did is about them: an event about a customer has ids and figures only.
     Part {
         table: "audit_events",
@@ -241,6 +250,9 @@ pub const COPIES: &[&str] = &["idempotency_keys", "jobs"];
 
 /// Tables that go with one above.
 pub const GO_WITH: &[(&str, &str)] = &[
+    ("bulk_jobs", "the question of an export goes with its file, when anybody is erased"),
+    ("bulk_pieces", "files are sealed, and go when anybody is erased, or after 14 days"),
+    ("import_errors", "refused rows are sealed, and go when anybody is erased, or after 14 days"),
     ("data_request_pieces", "an archive goes when its customer does"),
     ("touchpoint_keys", "the key of a touchpoint goes when that is cleared"),
 ];

@@ -13,6 +13,7 @@ pub mod locale;
 pub mod money;
 pub mod phone;
 pub mod scan;
+pub mod spreadsheet;
 pub mod text;
 pub mod time;
 pub mod timezone;

@@ -6,6 +6,7 @@ mod api_keys;
 mod as_of;
 mod attributes;
 mod audit;
+mod bulk;
 mod carts;
 mod channels;
 mod connectors;

@@ -16,8 +16,18 @@ const PUBLIC: &str = include_str!("../golden/public_operations.txt");
 /// operator's.
 const WITHOUT_SCOPE: &str = "GET /v1/auth/whoami\nPOST /v1/workspaces";
 
-/// Operations that hand out power besides: they refuse what the caller does not have.
-const NEEDS_POWER: [&str; 8] = [
+/// Operations that hand out power besides, or records of any kind: they refuse what the caller does not
+/// have.
+const NEEDS_POWER: [&str; 17] = [
+    "create_export",
+    "create_export_link",
+    "create_import",
+    "get_export_file",
+    "get_import_errors",
+    "get_import_preview",
+    "put_import_file",
+    "revert_import",
+    "start_import",
     "create_api_key",
     "update_api_key",
     "rotate_api_key",

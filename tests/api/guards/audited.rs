@@ -109,6 +109,14 @@ fn prepared(app: &App, operation: &Operation, client: &Client, fixtures: &Fixtur
             let customer = fixtures.id("customers");
             return call.saying(&json!({ "customer_id": customer, "kind": "portability" }));
         }
+        "create_export_link" => {
+            while ecrm::worker::round(&app.state, Uuid::now_v7()).expect("a round") > 0 {}
+        }
+        "revert_import" => {
+            let path = format!("/v1/imports/{}/start", fixtures.id("imports"));
+            client.send("POST", &path, &[], None).expect(200);
+            while ecrm::worker::round(&app.state, Uuid::now_v7()).expect("a round") > 0 {}
+        }
         "accept_merge_candidate" => return call.saying(&json!({})),
         "upsert_channel" => return call.saying(&json!({ "type": "email", "name": "Mail" })),
         "create_token" | "revoke_token" => return session(operation, client, call),

@@ -264,6 +264,9 @@ fn written(media_type: &str, example: &Value) -> String {
     if media_type.ends_with("json") {
         return example.to_string();
     }
+    if let Some(text) = example.as_str() {
+        return text.to_owned();
+    }
     let fields = example.as_object().into_iter().flatten();
     let pairs = fields.map(|(key, value)| {
         format!("{}={}", escape(key), escape(value.as_str().unwrap_or(&value.to_string())))

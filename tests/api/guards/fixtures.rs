@@ -86,6 +86,12 @@ pub fn seed_data(client: &Client) -> Fixtures {
         ("carts", make(client, "/v1/carts", cart)),
         ("data_requests", make(client, "/v1/data_requests", asked)),
         ("audit_events", event),
+        ("imports", ready_import(client)),
+        (
+            "exports",
+            make(client, "/v1/exports", json!({ "resource": "customers", "format": "csv" })),
+        ),
+        ("jobs", make(client, "/v1/exports", json!({ "resource": "customers", "format": "csv" }))),
         ("merges", merge),
         ("merge_candidates", candidate(client, &unique)),
         ("customers", customer),
@@ -97,6 +103,16 @@ pub fn seed_data(client: &Client) -> Fixtures {
         ("tags", tag),
         ("attribute_definitions", make(client, "/v1/attribute_definitions", definition)),
     ]))
+}
+
+/// An import with its file.
+fn ready_import(client: &Client) -> String {
+    let new = json!({ "resource": "customers", "format": "csv" });
+    let id = make(client, "/v1/imports", new);
+    let file = "Email\nada@file.example.com\n";
+    let headers = [("content-type", "application/octet-stream")];
+    client.send("PUT", &format!("/v1/imports/{id}/file"), &headers, Some(file)).expect(200);
+    id
 }
 
 /// Two people whom one sender takes for the same, and nobody has proved it.

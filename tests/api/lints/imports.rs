@@ -6,10 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::source::{Source, root, sources};
 
 /// Tables and the module that owns them; the others use its functions.
-const OWNERS: [(&str, &[&str]); 21] = [
+const OWNERS: [(&str, &[&str]); 22] = [
     ("api_keys", &["api_keys"]),
     ("attributes", &["attribute_definitions", "unique_attributes"]),
     ("audit", &["audit_events", "audit_seals"]),
+    ("bulk", &["bulk_jobs", "bulk_pieces", "import_changes", "import_errors"]),
     ("carts", &["carts"]),
     ("channels", &["channels"]),
     ("connectors", &["connector_events"]),
@@ -62,6 +63,7 @@ const GUESTS: [(&str, &[&str], &str); 9] = [
             "consents",
             "customers",
             "idempotency_keys",
+            "import_changes",
             "jobs",
             "memberships",
             "merge_candidates",

@@ -84,6 +84,7 @@ fn value(table: &str, column: &str, kind: &str, canary: &str, ada: &str) -> Stri
         ("touchpoints", "content") => json!({ "text": canary }),
         ("touchpoints", "context") => json!({ "user_agent": canary }),
         ("merges", "fields") => json!({ "first_name": { "from": canary, "to": canary } }),
+        ("bulk_jobs", "settings") => json!({ "where": canary, "columns": [] }),
         ("idempotency_keys", "headers") => json!([["Location", canary]]),
         (_, "evidence") => json!({ "text": canary }),
         _ => json!({ "key": canary }),
@@ -104,6 +105,18 @@ fn value(table: &str, column: &str, kind: &str, canary: &str, ada: &str) -> Stri
 fn plant(app: &App, ada: &str) -> Vec<Planted> {
     let mut pg = app.owner();
     let mut planted = Vec::new();
+    // An import that changed the customer, and an export that asked for somebody.
+    pg.batch_execute(&format!(
+        "insert into import_changes
+         select workspace_id, id, 1, id, id, 1, '{{}}', created_at from customers where id = '{ada}';
+         insert into bulk_jobs (workspace_id, id, kind, resource, format, status, settings,
+                file_bytes, position, row_count, created_count, updated_count, skipped_count,
+                failed_count, reverted_count, actor, expires_at, version, created_at, updated_at)
+         select workspace_id, id, 'export', 'customers', 'csv', 'completed', '{{}}', 0, 0, 0, 0, 0, 0,
+                0, 0, '{{}}', created_at + interval '1 day', 1, created_at, created_at
+           from customers where id = '{ada}'"
+    ))
+    .expect("what was done in bulk");
     for table in TABLES.iter().filter(|table| !OF_STAFF.contains(&table.table)) {
         for column in table.pii {
             if table.table == "touchpoint_keys" {

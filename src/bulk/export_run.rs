@@ -1,0 +1,292 @@
+//! Carrying out an export: page after page by id, each piece of the file with the place to go on from.
+
+use std::time::Instant;
+
+use diesel::prelude::*;
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::exports::ExportSettings;
+use super::pieces;
+use super::row::{BulkFormat, BulkResource, JobKind, JobStatus, Row, of};
+use super::run::STRETCH;
+use crate::app::App;
+use crate::audit;
+use crate::customers;
+use crate::db::{Conn, Outcome, Server, Session, Tx, id};
+use crate::error::{Error, Result};
+use crate::jobs::Job;
+use crate::journal;
+use crate::organizations;
+use crate::schema::bulk_jobs;
+use crate::values::spreadsheet;
+
+/// Records of one page.
+const RECORDS: i64 = 500;
+
+const CUSTOMERS: &[&str] = &[
+    "id",
+    "external_ids",
+    "first_name",
+    "last_name",
+    "display_name",
+    "email",
+    "phone",
+    "title",
+    "birth_date",
+    "gender",
+    "locale",
+    "timezone",
+    "currency",
+    "addresses",
+    "lifecycle_stage",
+    "status",
+    "owner_id",
+    "source",
+    "acquisition",
+    "preferences",
+    "score",
+    "attributes",
+    "tags",
+    "stats",
+    "version",
+    "created_at",
+    "updated_at",
+    "restricted_at",
+];
+const ORGANIZATIONS: &[&str] = &[
+    "id",
+    "external_ids",
+    "name",
+    "domains",
+    "industry",
+    "employees_count",
+    "annual_revenue",
+    "parent_id",
+    "owner_id",
+    "attributes",
+    "tags",
+    "version",
+    "created_at",
+    "updated_at",
+];
+const TOUCHPOINTS: &[&str] = &[
+    "id",
+    "customer_id",
+    "anonymous_id",
+    "organization_id",
+    "channel_id",
+    "direction",
+    "type",
+    "name",
+    "occurred_at",
+    "received_at",
+    "source",
+    "message_id",
+    "subject",
+    "actor",
+    "value",
+    "content",
+    "context",
+    "properties",
+];
+
+/// The columns of a CSV file: those asked for, or all.
+pub fn columns(resource: BulkResource, asked: &[String]) -> Vec<String> {
+    let all = match resource {
+        BulkResource::Customers => CUSTOMERS,
+        BulkResource::Organizations => ORGANIZATIONS,
+        BulkResource::Touchpoints => TOUCHPOINTS,
+    };
+    match asked {
+        [] => all.iter().map(ToString::to_string).collect(),
+        asked => asked.to_vec(),
+    }
+}
+
+/// Which records an export holds.
+pub struct Range {
+    pub after: Option<Uuid>,
+    pub from: Option<Uuid>,
+    pub until: Option<Uuid>,
+    pub limit: i64,
+}
+
+/// Carries out a stretch of an export, and queues the next.
+pub fn work(app: &App, session: &Session, job: &Job) -> Result<()> {
+    let id = job.id_of("bulk_job_id")?;
+    let begun = app.db.write(session, &|tx| begin(tx, id).map(Outcome::Commit))?;
+    let Some(row) = begun else { return Ok(()) };
+    match stretch(app, session, row) {
+        Err(error) if error.is_fault() || error.is_rejection() || job.is_last_attempt() => {
+            log::error!("export {id}: {error}");
+            app.db.write(session, &|tx| give_up(tx, id).map(Outcome::Commit))
+        }
+        done => done,
+    }
+}
+
+fn lock(tx: &mut Tx, id: Uuid) -> Result<Row> {
+    Row::lock(tx, Some(JobKind::Export), id)
+}
+
+/// Counts what there is when the work begins.
+fn begin(tx: &mut Tx, id: Uuid) -> Result<Option<Row>> {
+    let row = lock(tx, id)?;
+    match row.status {
+        JobStatus::Running => Ok(Some(row)),
+        JobStatus::Queued => row.advance(tx, JobStatus::Running).map(Some),
+        _ => Ok(None),
+    }
+}
+
+fn give_up(tx: &mut Tx, id: Uuid) -> Result<()> {
+    let row = lock(tx, id)?;
+    if row.status == JobStatus::Running {
+        row.fail(tx, "something broke on our side")?;
+        audit::done(tx, "export.failed", id)?;
+    }
+    Ok(())
+}
+
+fn stretch(app: &App, session: &Session, mut row: Row) -> Result<()> {
+    let until = Instant::now() + STRETCH;
+    let settings: ExportSettings = row.settings.parse()?;
+    if row.total.is_none() {
+        let range = range(&row, &settings);
+        let read = |conn: &mut Conn| count(conn, row.resource, &settings, &range);
+        row.total = Some(app.db.read(Server::Replica, session, &read)?);
+    }
+    while Instant::now() < until {
+        let range = range(&row, &settings);
+        let read = |conn: &mut Conn| page(conn, row.resource, &settings, &range);
+        let records = app.db.read(Server::Replica, session, &read)?;
+        let written = written(&row, &settings, &records)?;
+        let stored = app.db.write(session, &|tx| store(tx, &row, &records, &written))?;
+        match stored {
+            Some(next) if next.status == JobStatus::Running => row = next,
+            _ => return Ok(()),
+        }
+    }
+    app.db.write(session, &|tx| lock(tx, row.id)?.enqueue(tx, "exports.run").map(Outcome::Commit))
+}
+
+fn range(row: &Row, settings: &ExportSettings) -> Range {
+    Range {
+        after: row.after_id,
+        from: settings.created_at_gte.map(id::floor),
+        until: settings.created_at_lt.map(id::floor),
+        limit: RECORDS,
+    }
+}
+
+fn count(
+    conn: &mut Conn,
+    resource: BulkResource,
+    settings: &ExportSettings,
+    range: &Range,
+) -> Result<i64> {
+    let bounds = (range.from, range.until);
+    match resource {
+        BulkResource::Customers => {
+            customers::count_matching(conn, settings.r#where.as_ref(), bounds)
+        }
+        BulkResource::Organizations => organizations::count_all(conn, bounds),
+        BulkResource::Touchpoints => journal::read::count_all(conn, bounds),
+    }
+}
+
+/// One page of records as the API shows them, the oldest first.
+fn page(
+    conn: &mut Conn,
+    resource: BulkResource,
+    settings: &ExportSettings,
+    range: &Range,
+) -> Result<Vec<Value>> {
+    let bounds = (range.from, range.until);
+    let (after, limit) = (range.after, range.limit);
+    match resource {
+        BulkResource::Customers => {
+            let condition = settings.r#where.as_ref();
+            values(&customers::matching_after(conn, condition, bounds, (after, limit))?)
+        }
+        BulkResource::Organizations => {
+            values(&organizations::all_after(conn, bounds, (after, limit))?)
+        }
+        BulkResource::Touchpoints => {
+            values(&journal::read::all_after(conn, bounds, (after, limit))?)
+        }
+    }
+}
+
+fn values<T: serde::Serialize>(records: &[T]) -> Result<Vec<Value>> {
+    let value =
+        |record| serde_json::to_value(record).map_err(|error| Error::internal(error.to_string()));
+    records.iter().map(value).collect()
+}
+
+/// The page as the file has it; the first begins with the head line.
+fn written(row: &Row, settings: &ExportSettings, records: &[Value]) -> Result<Vec<u8>> {
+    if row.format == BulkFormat::Ndjson {
+        let lines = records.iter().map(|record| format!("{record}\n"));
+        return Ok(lines.collect::<String>().into_bytes());
+    }
+    let columns = columns(row.resource, &settings.columns);
+    let mut out = spreadsheet::writer();
+    if row.position == 0 {
+        spreadsheet::write(&mut out, columns.iter().map(String::as_str))?;
+    }
+    for record in records {
+        let cells = columns.iter().map(|column| spreadsheet::value(at(record, column)));
+        out.write_record(cells).map_err(|error| Error::internal(error.to_string()))?;
+    }
+    spreadsheet::finish(out)
+}
+
+/// The value at a path such as `attributes.size` or `external_ids.shop`.
+fn at<'a>(record: &'a Value, path: &str) -> &'a Value {
+    const NOTHING: &Value = &Value::Null;
+    let Some((parent, rest)) = path.split_once('.') else { return &record[path] };
+    match &record[parent] {
+        Value::Array(all) => {
+            all.iter().find(|one| one["source"] == rest).map_or(NOTHING, |one| &one["id"])
+        }
+        // The keys of attributes may have dots themselves.
+        inner => inner.get(rest).unwrap_or_else(|| match rest.contains('.') {
+            true => at(inner, rest),
+            false => NOTHING,
+        }),
+    }
+}
+
+/// Adds a page to the file and moves the place; the last ends the export. `None` where it is elsewhere
+/// by now.
+fn store(tx: &mut Tx, row: &Row, records: &[Value], bytes: &[u8]) -> Result<Outcome<Option<Row>>> {
+    use bulk_jobs as b;
+    let count = i64::try_from(records.len()).unwrap_or(i64::MAX);
+    let last = records.last().and_then(|record| record["id"].as_str()?.parse::<Uuid>().ok());
+    let still_ours = of(tx.workspace)
+        .filter(b::id.eq(row.id))
+        .filter(b::position.eq(row.position))
+        .filter(b::status.eq(JobStatus::Running));
+    let moved: Option<Row> = diesel::update(still_ours)
+        .set((
+            b::position.eq(b::position + 1),
+            b::after_id.eq(last.or(row.after_id)),
+            b::row_count.eq(b::row_count + count),
+            b::total.eq(row.total),
+            b::file_bytes.eq(b::file_bytes + i64::try_from(bytes.len()).unwrap_or(i64::MAX)),
+            b::updated_at.eq(tx.now),
+        ))
+        .returning(Row::as_returning())
+        .get_result(tx.pg)
+        .optional()?;
+    let Some(moved) = moved else { return Ok(Outcome::Rollback(None)) };
+    let position = i32::try_from(row.position).unwrap_or(i32::MAX);
+    pieces::store(tx, row.file_id.unwrap_or_default(), position, bytes)?;
+    if count == RECORDS {
+        return Ok(Outcome::Commit(Some(moved)));
+    }
+    audit::done(tx, "export.completed", row.id)?;
+    moved.advance(tx, JobStatus::Completed).map(Some).map(Outcome::Commit)
+}

@@ -1,0 +1,181 @@
+//! From a row of a file to what `POST` of the resource takes.
+
+use std::collections::{BTreeMap, HashMap};
+
+use serde_json::{Map, Value, json};
+
+use super::fields::Cell;
+use super::records;
+use super::row::{BulkFormat, BulkResource};
+use crate::attributes::{AttributeResource, Definitions};
+use crate::db::Conn;
+use crate::error::{Error, FieldError, Result};
+use crate::predicate::Kind;
+
+/// Columns and the fields that they fill.
+pub type Mapping = BTreeMap<String, String>;
+
+/// 422 for fields that the resource does not have, and for two columns of one field.
+pub fn check(resource: BulkResource, mapping: &Mapping) -> Result<()> {
+    let mut filled: HashMap<&str, &str> = HashMap::new();
+    let mut faults = Vec::new();
+    for (column, path) in mapping {
+        let at = format!("#/mapping/{}", column.replace('~', "~0").replace('/', "~1"));
+        if resource.cell(path).is_none() {
+            let known: Vec<&str> = resource.fields().iter().map(|field| field.path).collect();
+            let detail = format!(
+                "`{path}` is no field of {resource}; there are {} and {}…",
+                known.join(", "),
+                resource.open_fields().join("…, ")
+            );
+            faults.push(FieldError::at(at, "unknown_field", detail));
+        } else if let Some(other) = filled.insert(path, column) {
+            let detail = format!("`{path}` is filled by the column `{other}` already");
+            faults.push(FieldError::at(at, "field_mapped_twice", detail));
+        }
+    }
+    if faults.is_empty() { Ok(()) } else { Err(Error::invalid(faults)) }
+}
+
+/// How the records of one file become values.
+pub struct Plan {
+    resource: BulkResource,
+    format: BulkFormat,
+    delimiter: u8,
+    columns: Vec<String>,
+    mapping: Mapping,
+    kinds: HashMap<String, Kind>,
+}
+
+impl Plan {
+    pub fn new(
+        conn: &mut Conn,
+        (resource, format): (BulkResource, BulkFormat),
+        (columns, delimiter): (Vec<String>, u8),
+        mapping: Mapping,
+    ) -> Result<Self> {
+        let kinds = match resource {
+            BulkResource::Customers => {
+                Definitions::load(conn, AttributeResource::Customer)?.kinds()
+            }
+            BulkResource::Organizations => {
+                Definitions::load(conn, AttributeResource::Organization)?.kinds()
+            }
+            BulkResource::Touchpoints => HashMap::new(),
+        };
+        Ok(Self { resource, format, delimiter, columns, mapping, kinds })
+    }
+
+    /// The value of one record. Faults point to the column.
+    pub fn value(&self, record: &[u8]) -> Result<Value> {
+        match self.format {
+            BulkFormat::Csv => self.from_cells(&records::fields(record, self.delimiter)),
+            BulkFormat::Ndjson => self.from_json(record),
+        }
+    }
+
+    fn from_cells(&self, cells: &[String]) -> Result<Value> {
+        if cells.len() != self.columns.len() {
+            let (found, expected) = (cells.len(), self.columns.len());
+            let detail = format!("the row has {found} fields, the head line {expected}");
+            return Err(Error::field("#", "wrong_number_of_fields", detail));
+        }
+        let mut built = Map::new();
+        for (column, cell) in self.columns.iter().zip(cells) {
+            let cell = cell.trim();
+            if let Some(path) = self.mapping.get(column).filter(|_| !cell.is_empty()) {
+                put(&mut built, path, self.read(path, cell));
+            }
+        }
+        Ok(self.completed(built))
+    }
+
+    /// A line of JSON has the fields of the API; those that are mapped are moved.
+    fn from_json(&self, line: &[u8]) -> Result<Value> {
+        crate::values::scan::scan(line)?;
+        let broken = |error: serde_json::Error| {
+            Error::field("#", "invalid_json", format!("the line is no JSON object: {error}"))
+        };
+        let mut given: Map<String, Value> = serde_json::from_slice(line).map_err(broken)?;
+        for (column, path) in &self.mapping {
+            if let Some(value) = given.remove(column).filter(|value| !value.is_null()) {
+                put(&mut given, path, value);
+            }
+        }
+        Ok(self.completed(given))
+    }
+
+    fn read(&self, path: &str, cell: &str) -> Value {
+        if let Some(kind) = path.strip_prefix("attributes.").and_then(|key| self.kinds.get(key)) {
+            return attribute(*kind, cell);
+        }
+        match self.resource.cell(path) {
+            Some(Cell::Integer) => {
+                cell.parse::<i64>().map_or_else(|_text| json!(cell), |n| json!(n))
+            }
+            Some(Cell::List) => list(cell),
+            Some(Cell::Word) => json!(cell.to_lowercase().replace(' ', "_")),
+            Some(Cell::Text) | None => json!(cell),
+        }
+    }
+
+    /// One address of a row becomes the list that a customer has.
+    fn completed(&self, mut built: Map<String, Value>) -> Value {
+        if let Some(Value::Object(mut address)) = built.remove("address") {
+            address.entry("type").or_insert(json!("home"));
+            built.insert("addresses".into(), json!([address]));
+        }
+        Value::Object(built)
+    }
+}
+
+fn attribute(kind: Kind, cell: &str) -> Value {
+    match kind {
+        Kind::Number | Kind::Integer => {
+            let number = serde_json::from_str::<serde_json::Number>(cell);
+            number.map_or_else(|_text| json!(cell), Value::Number)
+        }
+        Kind::Boolean => match cell.to_lowercase().as_str() {
+            "true" | "yes" | "1" => json!(true),
+            "false" | "no" | "0" => json!(false),
+            _ => json!(cell),
+        },
+        Kind::TextArray => list(cell),
+        _ => json!(cell),
+    }
+}
+
+fn list(cell: &str) -> Value {
+    let words = cell.split([',', ';']).map(str::trim).filter(|word| !word.is_empty());
+    json!(words.collect::<Vec<_>>())
+}
+
+/// Puts a value where a path says. Outside ids are lists in resources, one in references.
+fn put(into: &mut Map<String, Value>, path: &str, value: Value) {
+    let text = |value: Value| match value {
+        Value::Number(number) => json!(number.to_string()),
+        other => other,
+    };
+    if let Some(source) = path.strip_prefix("external_ids.") {
+        let one = json!({ "source": source, "id": text(value) });
+        if let Value::Array(all) = into.entry("external_ids").or_insert_with(|| json!([])) {
+            all.push(one);
+        }
+        return;
+    }
+    match path.split_once('.') {
+        None => drop(into.insert(path.into(), value)),
+        Some((parent, rest)) => {
+            let Value::Object(inner) = into.entry(parent).or_insert_with(|| json!({})) else {
+                return;
+            };
+            if let Some(source) = rest.strip_prefix("external_ids.") {
+                inner.insert("external_id".into(), json!({ "source": source, "id": text(value) }));
+            } else if matches!(parent, "attributes" | "properties") {
+                inner.insert(rest.into(), value);
+            } else {
+                put(inner, rest, value);
+            }
+        }
+    }
+}

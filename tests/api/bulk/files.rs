@@ -1,0 +1,245 @@
+//! What a file may look like, and what becomes of its rows.
+
+use std::io::Write;
+
+use serde_json::{Value, json};
+
+use super::{
+    FILE, act, counts, csv_of, customers, import, path_of, prepare, refusals, upload, workspace,
+};
+use crate::customers::unchanged;
+
+#[test]
+fn a_file_of_another_product_is_taken_in_by_its_own_names() {
+    let client = workspace();
+    let definition = json!({ "resource": "customer", "key": "size", "name": "Size",
+                             "type": "number" });
+    client.post("/v1/attribute_definitions", definition).expect(201);
+    let id = prepare(&client, csv_of("customers"));
+    let file = "\u{feff}Email Address;First Name;Default Address City;Tags;attributes.size;Vid\r\n\
+                ADA@shop.example.com;Ada;\"Inns\nbruck\";\"club, vip\";42.5;7\r\n\r\n";
+    let known = upload(&client, &id, file).expect(200).json;
+    assert_eq!(known["status"], "ready");
+    assert_eq!(known["mapping"]["Email Address"], "email");
+    assert_eq!(known["ignored_columns"], json!(["Vid"]));
+    let preview = client.get(&format!("/v1/imports/{id}/preview")).expect(200).json;
+    assert_eq!(preview["rows"][0]["record"]["addresses"][0]["city"], "Inns\nbruck");
+    act(&client, &id, "start").expect(200);
+    let done = super::ended(&client, &format!("/v1/imports/{id}"));
+    assert_eq!((&done["status"], counts(&done)), (&json!("completed"), [1, 0, 0, 0]), "{done}");
+    assert_eq!(done["progress"], 1.0);
+    let ada = &customers(&client)[0];
+    assert_eq!(
+        (&ada["email"], &ada["first_name"]),
+        (&json!("ada@shop.example.com"), &json!("Ada"))
+    );
+    assert_eq!(
+        (&ada["attributes"], &ada["tags"]),
+        (&json!({"size": 42.5}), &json!(["club", "vip"]))
+    );
+    let job = client.get(&path_of(&done, "jobs")).expect(200).json;
+    assert_eq!((&job["kind"], &job["counts"]), (&json!("import"), &done["counts"]));
+}
+
+#[test]
+fn a_wrong_row_is_named_and_stops_no_other() {
+    let client = workspace();
+    let mut file = String::from("email,score\n");
+    for n in 0..1200 {
+        match n % 100 {
+            50 => file.push_str("not an address,1\n"),
+            60 => file.push_str(&format!("{n}@shop.example.com,=1+1\n")),
+            70 => file.push_str(&format!("{n}@shop.example.com\n")),
+            _ => file.push_str(&format!("{n}@shop.example.com,{n}\n")),
+        }
+    }
+    let done = import(&client, csv_of("customers"), &file);
+    assert_eq!(done["status"], "completed_with_errors");
+    assert_eq!(counts(&done), [1164, 0, 0, 36]);
+    assert_eq!(done["counts"]["total"], 1200);
+    let refused = refusals(&client, &done);
+    assert_eq!(refused.len(), 36);
+    let row = |n: usize| refused[n].iter().map(String::as_str).collect::<Vec<_>>();
+    assert_eq!(row(0)[..3], ["51", "email", "invalid_email"]);
+    assert_eq!(row(1)[..3], ["61", "score", "invalid_type"]);
+    assert_eq!(row(2)[..3], ["71", "", "wrong_number_of_fields"]);
+    assert_eq!(row(0)[4], "not an address,1");
+    let list = client.get("/v1/customers?include_total=true&limit=1").expect(200);
+    assert_eq!(list.json["total"], 1164);
+}
+
+#[test]
+fn who_is_there_already_is_left_changed_or_refused() {
+    let client = workspace();
+    let ada = json!({ "email": "ada@shop.example.com", "first_name": "Ada", "tags": ["a"] });
+    client.post("/v1/customers", ada).expect(201);
+    let file = "email,first_name,last_name,tags\nada@shop.example.com,,Lindqvist,b\n\
+                new@shop.example.com,New,,\nnew@shop.example.com,Again,,\n";
+    let with =
+        |policy: &str| json!({ "resource": "customers", "format": "csv", "on_duplicate": policy });
+    let tried = json!({ "resource": "customers", "format": "csv", "on_duplicate": "update",
+                        "dry_run": true });
+    let before = customers(&client);
+    assert_eq!(counts(&import(&client, tried, file)), [1, 2, 0, 0]);
+    assert_eq!(customers(&client), before, "a dry run changes nothing");
+    let refused = import(&client, with("fail"), file);
+    assert_eq!(counts(&refused), [1, 0, 0, 2]);
+    assert_eq!(refusals(&client, &refused)[0][2], "already_exists");
+    assert_eq!(counts(&import(&client, with("skip"), file)), [0, 0, 3, 0]);
+    assert_eq!(counts(&import(&client, with("update"), file)), [0, 3, 0, 0]);
+    let all = customers(&client);
+    assert_eq!((&all[0]["first_name"], &all[0]["last_name"]), (&json!("Ada"), &json!("Lindqvist")));
+    assert_eq!(all[0]["tags"], json!(["a", "b"]));
+    assert_eq!((all.len(), &all[1]["first_name"]), (2, &json!("Again")));
+}
+
+#[test]
+fn lines_of_json_are_taken_in_as_the_api_takes_them() {
+    let client = workspace();
+    let new = json!({ "resource": "customers", "format": "ndjson",
+                      "mapping": { "mail": "email" }, "source": "old_crm" });
+    let file = "{\"mail\": \"a@shop.example.com\", \"attributes\": {\"x\": [1]}}\n\
+                {\"email\": \"b@shop.example.com\", \"nonsense\": 1}\n{\"a\"\n\n\
+                {\"email\": \"c@shop.example.com\", \"email\": \"d@shop.example.com\"}";
+    let done = import(&client, new, file);
+    assert_eq!(counts(&done), [1, 0, 0, 3]);
+    let codes: Vec<String> =
+        refusals(&client, &done).into_iter().map(|row| row[2].clone()).collect();
+    assert_eq!(codes, ["unknown_field", "invalid_json", "invalid_json"]);
+    let made = &customers(&client)[0];
+    assert_eq!((&made["source"], &made["attributes"]), (&json!("old_crm"), &json!({"x": [1]})));
+}
+
+#[test]
+fn touchpoints_and_organizations_are_taken_in_as_well() {
+    let client = workspace();
+    let file = "event,email,occurred_at,message_id,properties.color\n\
+                page.viewed,ada@shop.example.com,2019-03-01T10:00:00Z,m1,red\n\
+                page.viewed,ada@shop.example.com,2019-03-01T10:00:00Z,m1,red\n\
+                customer.created,ada@shop.example.com,2019-03-01T10:00:00Z,m2,\n";
+    let new = json!({ "resource": "touchpoints", "format": "csv", "create_customers": true });
+    let done = import(&client, new, file);
+    assert_eq!(counts(&done), [1, 0, 1, 1], "{done}");
+    assert_eq!(refusals(&client, &done)[0][2], "reserved_type");
+    let list = client.get("/v1/touchpoints?type=page.viewed").expect(200).json;
+    assert_eq!(list["data"][0]["occurred_at"], "2019-03-01T10:00:00Z");
+    assert_eq!(list["data"][0]["properties"], json!({"color": "red"}));
+    act(&client, done["id"].as_str().expect("an id"), "revert")
+        .expect_code(409, "invalid_transition");
+
+    let file = "Company name,Company Domain Name,external_ids.erp,Number of employees\n\
+                Alpen,alpen.example.com,17,40\n,x.example.com,18,1\nAlpen,,17,41\n";
+    let new = json!({ "resource": "organizations", "format": "csv", "on_duplicate": "update" });
+    let done = import(&client, new, file);
+    assert_eq!(counts(&done), [1, 1, 0, 1], "{done}");
+    let list = client.get("/v1/organizations").expect(200).json;
+    let alpen = &list["data"][0];
+    assert_eq!(
+        (&alpen["employees_count"], &alpen["domains"]),
+        (&json!(41), &json!(["alpen.example.com"]))
+    );
+}
+
+#[test]
+fn a_packed_file_is_unpacked_and_what_is_no_text_is_refused() {
+    let client = workspace();
+    let id = prepare(&client, csv_of("customers"));
+    let path = format!("/v1/imports/{id}/file");
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    let rows: String = (0..40_000).map(|n| format!("{n}@shop.example.com,Łódź\n")).collect();
+    write!(packed, "email,city\n{rows}").expect("packed");
+    let packed = packed.finish().expect("packed");
+    let put = |encoding: &str, bytes: &[u8]| {
+        let headers = [FILE[0], ("content-encoding", encoding)];
+        client.send_unchecked("PUT", &path, &headers, Some(bytes))
+    };
+    let known = put("gzip", &packed).expect(200).json;
+    assert_eq!(known["file_bytes"].as_u64(), Some(rows.len() as u64 + 11));
+    let cut = &packed[..packed.len() - 9];
+    put("gzip", cut).expect_code(400, "invalid_encoding");
+    put("br", &packed).expect_code(415, "unsupported_media_type");
+    let latin = put("identity", b"email,name\na@x.example.com,Ren\xe9\n").expect(422);
+    assert_eq!(latin.fault().0, "not_utf8");
+    assert!(latin.text.contains("line 2"), "{}", latin.text);
+    assert_eq!(put("identity", b"e\0m\0a\0").expect(422).fault().0, "not_utf8");
+    assert_eq!(put("identity", b"").expect(422).fault().0, "no_head_line");
+    let still = client.get(&format!("/v1/imports/{id}")).expect(200).json;
+    assert_eq!(still["version"], known["version"], "the first file stays");
+}
+
+#[test]
+fn columns_of_the_same_name_are_told_apart() {
+    let client = workspace();
+    let id = prepare(&client, csv_of("customers"));
+    let known = upload(&client, &id, "Email,Email,x\na@x.example.com,,\n").expect(200).json;
+    assert_eq!(known["columns"], json!(["Email", "Email (2)", "x"]));
+    assert_eq!(known["mapping"], json!({ "Email": "email" }));
+}
+
+#[test]
+fn a_quote_that_is_never_closed_ends_the_import_and_says_where() {
+    let client = workspace();
+    let file = "email,name\na@shop.example.com,A\nb@shop.example.com,\"B\nc@shop.example.com,C\n";
+    let done = import(&client, csv_of("customers"), file);
+    assert_eq!((&done["status"], counts(&done)), (&json!("failed"), [1, 0, 0, 1]));
+    let refused = refusals(&client, &done);
+    assert_eq!((refused[0][0].as_str(), refused[0][2].as_str()), ("2", "unclosed_quote"));
+}
+
+#[test]
+fn a_file_larger_than_the_limit_is_refused() {
+    let app = crate::harness::App::alone(&[("ECRM_IMPORT_LIMIT_BYTES", "20")]);
+    let client = app.workspace(&["*"]);
+    let id = prepare(&client, csv_of("customers"));
+    upload(&client, &id, "email\na@x.example.com\n").expect_code(413, "payload_too_large");
+    upload(&client, &id, "email\na@x.test\n").expect(200);
+}
+
+#[test]
+fn what_is_no_import_is_refused() {
+    let client = workspace();
+    let wrong = [
+        (json!({ "resource": "users", "format": "csv" }), "invalid_type", "#/resource"),
+        (json!({ "resource": "customers" }), "required", "#/format"),
+        (
+            json!({ "resource": "customers", "format": "csv", "mapping": { "a/b": "shoe" } }),
+            "unknown_field",
+            "#/mapping/a~1b",
+        ),
+        (
+            json!({ "resource": "customers", "format": "csv", "mapping": { "a": "email", "b": "email" } }),
+            "field_mapped_twice",
+            "#/mapping/b",
+        ),
+    ];
+    for (body, code, at) in wrong {
+        let refused = unchanged(&client, || client.post("/v1/imports", body.clone())).expect(422);
+        assert_eq!(refused.fault(), (code, at), "{body}");
+    }
+    let id = prepare(&client, csv_of("customers"));
+    act(&client, &id, "start").expect_code(409, "invalid_transition");
+    client.get(&format!("/v1/imports/{id}/preview")).expect_code(409, "invalid_transition");
+    upload(&client, &id, "x,y\n1,2\n").expect(200);
+    assert_eq!(act(&client, &id, "start").expect(422).fault().0, "nothing_mapped");
+    let mapping = json!({ "mapping": { "x": "external_ids.shop" } });
+    client.patch(&format!("/v1/imports/{id}"), mapping).expect(200);
+    act(&client, &id, "start").expect(200);
+    act(&client, &id, "start").expect_code(409, "invalid_transition");
+    upload(&client, &id, "x\n1\n").expect_code(409, "invalid_transition");
+}
+
+#[test]
+fn nobody_takes_in_what_they_could_not_write() {
+    let client = super::APP.workspace(&["jobs:write", "jobs:read", "organizations:write"]);
+    let refused = client.post("/v1/imports", csv_of("customers")).expect(403);
+    assert!(refused.text.contains("customers:write"));
+    let id = prepare(&client, csv_of("organizations"));
+    upload(&client, &id, "name\nAlpen\n").expect(200);
+    client.get(&format!("/v1/imports/{id}/preview")).expect(403);
+    client.get(&format!("/v1/imports/{id}/errors")).expect(403);
+    let stranger = workspace();
+    stranger.get(&format!("/v1/imports/{id}")).expect(404);
+    upload(&stranger, &id, "name\nX\n").expect(404);
+    let list = stranger.get("/v1/jobs").expect(200).json;
+    assert_eq!(list["data"], Value::Array(vec![]));
+}
