@@ -17,7 +17,7 @@ use super::row::{BulkFormat, BulkResource, JobKind, JobStatus, Row, of};
 use super::{SORT, must_read, must_write};
 use crate::audit;
 use crate::auth::{Caller, Scope};
-use crate::db::json::Jsonb;
+use crate::db::json::{Jsonb, RawJson};
 use crate::db::{Conn, Tx};
 use crate::error::{Error, FieldError, Result};
 use crate::http::json::never_null;
@@ -217,7 +217,7 @@ pub struct PreviewRow {
 impl Import {
     pub fn of(row: Row) -> Result<Self> {
         let settings: ImportSettings = row.settings.parse()?;
-        let head: Option<FileHead> = row.found.as_ref().map(|found| found.parse()).transpose()?;
+        let head: Option<FileHead> = row.found.as_ref().map(RawJson::parse).transpose()?;
         let (columns, suggested) =
             head.map(|head| (head.columns, head.suggested)).unwrap_or_default();
         let mapping = settings.mapping.unwrap_or(suggested);

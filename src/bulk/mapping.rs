@@ -69,12 +69,12 @@ impl Plan {
     /// The value of one record. Faults point to the column.
     pub fn value(&self, record: &[u8]) -> Result<Value> {
         match self.format {
-            BulkFormat::Csv => self.from_cells(&records::fields(record, self.delimiter)),
-            BulkFormat::Ndjson => self.from_json(record),
+            BulkFormat::Csv => self.of_cells(&records::fields(record, self.delimiter)),
+            BulkFormat::Ndjson => self.of_json(record),
         }
     }
 
-    fn from_cells(&self, cells: &[String]) -> Result<Value> {
+    fn of_cells(&self, cells: &[String]) -> Result<Value> {
         if cells.len() != self.columns.len() {
             let (found, expected) = (cells.len(), self.columns.len());
             let detail = format!("the row has {found} fields, the head line {expected}");
@@ -91,7 +91,7 @@ impl Plan {
     }
 
     /// A line of JSON has the fields of the API; those that are mapped are moved.
-    fn from_json(&self, line: &[u8]) -> Result<Value> {
+    fn of_json(&self, line: &[u8]) -> Result<Value> {
         crate::values::scan::scan(line)?;
         let broken = |error: serde_json::Error| {
             Error::field("#", "invalid_json", format!("the line is no JSON object: {error}"))

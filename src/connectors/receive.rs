@@ -46,7 +46,7 @@ pub async fn receive_connector_event(
     let bytes = body::read(&mut payload.into_inner(), &req, limit, deadline).await?;
     let (headers, via) = (req.headers().clone(), Via::of(&req));
     let (provider, workspace, channel) = path.into_inner();
-    let workspace: Uuid = workspace.parse().map_err(|_| Error::not_found())?;
+    let workspace: Uuid = workspace.parse().map_err(|_unread| Error::not_found())?;
     let message = Message { provider, channel, headers, body: bytes };
     blocking(move || {
         let session = workspaces::session_of_link(&app.db, workspace, via)?;

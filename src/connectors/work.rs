@@ -34,7 +34,7 @@ pub fn work(app: &App, session: &Session, job: &Job) -> Result<()> {
 fn take(tx: &mut Tx, channel: Uuid, id: Uuid) -> Result<()> {
     let Some((topic, body)) = events::lock_pending(tx, channel, id)? else { return Ok(()) };
     let body: Value = serde_json::from_slice(&body)
-        .map_err(|_| Error::field("#", "invalid_json", "the body is not JSON"))?;
+        .map_err(|_unread| Error::field("#", "invalid_json", "the body is not JSON"))?;
     let Shop { provider, source, .. } = Shop::find(tx, channel)?;
     let done = News { tx, channel, provider, source }.take(&topic, &body)?;
     events::finish(tx, channel, id, &done)
