@@ -46,6 +46,7 @@ pub mod privacy;
 pub mod profiles;
 pub mod suppressions;
 pub mod touchpoints;
+pub mod tracking;
 
 // What they buy.
 pub mod carts;

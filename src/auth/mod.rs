@@ -23,6 +23,8 @@ use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::http::header;
 use actix_web::middleware::Next;
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
@@ -99,17 +101,27 @@ pub async fn identify<B: MessageBody + 'static>(
     let routes = &crate::api::spec().routes;
     let pattern = req.match_pattern();
     let is_secured = pattern.is_some_and(|it| routes.is_secured(req.method().as_str(), &it));
-    if is_secured && let Err(error) = authenticate(req.request()).await {
+    if is_secured && let Err(error) = admit(req.request()).await {
         return Ok(req.error_response(error).map_into_right_body());
     }
     Ok(next.call(req).await?.map_into_left_body())
 }
 
-/// Leaves the identity of a request's credential for [`Caller`], the log and the CORS layer.
-async fn authenticate(req: &HttpRequest) -> Result<()> {
+async fn admit(req: &HttpRequest) -> Result<()> {
+    App::of(req).limits.charge_address(req)?;
+    let is_tracking = crate::api::spec().routes.takes_write_keys(req.path());
+    let token = bearer(req).or_else(|| basic(req).filter(|_| is_tracking));
+    match token {
+        Some(token) => authenticate(req, token).await,
+        // A write key may stand in the body: whoever reads that goes on here, or has no `Caller`.
+        None if is_tracking && !req.headers().contains_key(header::AUTHORIZATION) => Ok(()),
+        None => Err(Error::unauthorized()),
+    }
+}
+
+/// Leaves the identity of a credential for [`Caller`], the log and the CORS layer.
+pub async fn authenticate(req: &HttpRequest, token: String) -> Result<()> {
     let app = App::of(req);
-    app.limits.charge_address(req)?;
-    let token = bearer(req).ok_or_else(Error::unauthorized)?;
     let identity = app.credentials.identify(&app, token).await?;
     let mut extensions = req.extensions_mut();
     extensions.insert(AllowedOrigins(identity.origins.clone()));
@@ -128,6 +140,18 @@ pub fn bearer(req: &HttpRequest) -> Option<String> {
     let (scheme, token) = value.split_once(' ')?;
     let token = token.trim();
     (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then(|| token.to_owned())
+}
+
+/// The user name of a request with Basic credentials (RFC 7617), where tracking libraries put their
+/// write key.
+fn basic(req: &HttpRequest) -> Option<String> {
+    let value = req.headers().get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, encoded) = value.split_once(' ')?;
+    let pair =
+        STANDARD.decode(encoded.trim()).ok().filter(|_| scheme.eq_ignore_ascii_case("basic"))?;
+    let pair = String::from_utf8(pair).ok()?;
+    let (name, _) = pair.split_once(':')?;
+    (!name.is_empty()).then(|| name.to_owned())
 }
 
 impl Caller {

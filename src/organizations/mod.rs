@@ -12,9 +12,9 @@ use diesel::prelude::*;
 use utoipa_actix_web::service_config::ServiceConfig;
 use uuid::Uuid;
 
-pub use memberships::{Membership, memberships_of, primary_organizations};
+pub use memberships::{Membership, join, memberships_of, primary_organizations};
 pub use types::{NewOrganization, NewOrganizationBatch, Organization, OrganizationPatch};
-pub use write::create;
+pub use write::{create, upsert};
 
 use crate::auth::{Caller, Scope};
 use crate::db::{Conn, Tx, WorkspaceId};

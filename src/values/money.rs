@@ -75,6 +75,24 @@ impl Money {
         Ok(Self { amount, currency: currency.into() })
     }
 
+    /// Reads a decimal text and rounds it, half away from zero, where it has more decimals than its
+    /// currency: shops compute prices with more.
+    pub fn parse_rounded(text: &str, currency: &str) -> Result<Self, MoneyError> {
+        let exponent = currency::exponent(currency).ok_or(MoneyError::UnknownCurrency)?;
+        let kept = text.find('.').map_or(text.len(), |point| point + 1 + exponent as usize);
+        let Some(rest) = text.get(kept..).filter(|rest| !rest.is_empty()) else {
+            return Self::parse_decimal(text, currency);
+        };
+        if !is_digits(rest) {
+            return Err(MoneyError::NotDecimal);
+        }
+        let exact = Self::parse_decimal(text[..kept].trim_end_matches('.'), currency)?;
+        let up = i64::from(rest.as_bytes()[0] >= b'5');
+        let away = if text.starts_with('-') { -up } else { up };
+        let amount = exact.amount.checked_add(away).ok_or(MoneyError::OutOfRange)?;
+        Ok(Self { amount, ..exact })
+    }
+
     /// The amount, where it is from 0 to [`MOST`] in `currency`; else what is wrong at `pointer`.
     pub fn within(&self, currency: &str, pointer: &str) -> Result<i64, FieldError> {
         if self.currency != currency {
@@ -180,6 +198,27 @@ mod tests {
         ];
         for (text, currency, amount) in cases {
             assert_eq!(Money::parse_decimal(text, currency), Ok(money(amount, currency)), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_decimal_is_rounded_where_that_is_asked_for() {
+        let cases = [
+            ("12.3333", "EUR", 1233),
+            ("12.335", "EUR", 1234),
+            ("-12.335", "EUR", -1234),
+            ("-0.004", "EUR", 0),
+            ("9.5", "JPY", 10),
+            ("9.4", "JPY", 9),
+            ("9", "JPY", 9),
+            ("1.0005", "KWD", 1001),
+            ("12.3", "EUR", 1230),
+        ];
+        for (text, currency, amount) in cases {
+            assert_eq!(Money::parse_rounded(text, currency), Ok(money(amount, currency)), "{text}");
+        }
+        for text in ["", "x", "1.2x3", "1.23x", "1..2", "1e3"] {
+            assert_eq!(Money::parse_rounded(text, "EUR"), Err(MoneyError::NotDecimal), "{text}");
         }
     }
 
