@@ -248,6 +248,36 @@ impl Grant {
         .await
     }
 
+    /// Writes part after part, each in a transaction of its own: one for all would hold its locks too
+    /// long, and take so long that nobody waits for it. What is written stays when a later part fails,
+    /// so repeats must be harmless. What has an `Idempotency-Key`, or is a dry run, is one transaction.
+    pub async fn write_in_parts<P, T, R>(
+        self,
+        parts: Vec<P>,
+        work: fn(&mut Tx, &P) -> Result<Vec<T>>,
+        answer: fn(Vec<T>) -> R,
+    ) -> Result<Reply>
+    where
+        P: Send + Sync + 'static,
+        T: Send + 'static,
+        R: IntoReply + 'static,
+    {
+        if self.idempotency.is_some() || self.is_dry_run {
+            let all = move |tx: &mut Tx| -> Result<Vec<T>> {
+                let done: Result<Vec<Vec<T>>> = parts.iter().map(|part| work(tx, part)).collect();
+                Ok(done?.into_iter().flatten().collect())
+            };
+            return self.write(move |tx| all(tx).map(answer)).await;
+        }
+        let mut done = Vec::new();
+        for part in parts {
+            let (db, session) = (self.app.db.clone(), self.session.clone());
+            let once = move || db.write(&session, &|tx| work(tx, &part).map(Outcome::Commit));
+            done.append(&mut blocking(once).await?);
+        }
+        answer(done).into_reply()
+    }
+
     /// Writes together with others of the same workspace: one transaction and one commit for all
     /// that wait. What has an `Idempotency-Key`, or is a dry run, stays alone.
     pub async fn write_with_others<K, T>(

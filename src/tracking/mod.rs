@@ -26,7 +26,9 @@ pub use answer::{Tracked, TrackedCall, TrackingSettings};
 pub use message::{CallType, TrackingBatch, TrackingCall};
 
 use crate::app::App;
-use crate::auth::{Grant, Scope};
+use crate::auth::key::KeyKind;
+use crate::auth::{CredentialKind, Grant, Scope};
+use crate::db::Tx;
 use crate::db::group::Group;
 use crate::error::{Error, Result};
 use crate::http::reply::{IntoReply, Plain};
@@ -216,8 +218,8 @@ async fn batch_track_in_short(call: Call) -> Result<Reply> {
 
 /// Get what a tracking library needs to know
 ///
-/// For Segment's library for browsers, which asks this first: where to send events. 404 for a key that
-/// is none.
+/// For Segment's library for browsers, which asks this first: where to send events. 404 for what is no
+/// write key.
 #[utoipa::path(tag = "tracking", security(()), extensions(("x-write-keys" = json!(true))),
     params(("write_key" = String, Path, description = "The write key", example = "ecrm_wk_0VcQ")),
     responses((status = 200, body = TrackingSettings)))]
@@ -229,7 +231,8 @@ async fn get_tracking_settings(req: HttpRequest, write_key: Path<String>) -> Res
     let is_unknown = |error: &Error| error.status() == 401;
     let known =
         known.map_err(|error| if is_unknown(&error) { Error::not_found() } else { error })?;
-    if !known.scopes.contains(Scope::TouchpointsIngest) {
+    // Whatever else opens the service has no business in an address.
+    if known.kind != CredentialKind::ApiKey(KeyKind::Write) {
         return Err(Error::not_found());
     }
     Plain(TrackingSettings::new(&write_key, &app.config.public_url)).into_reply()
@@ -268,7 +271,7 @@ async fn one(call: Call, kind: CallType) -> Result<Reply> {
     }
 }
 
-fn take_alone(tx: &mut crate::db::Tx, sender: Sender, message: &Message) -> Result<Reply> {
+fn take_alone(tx: &mut Tx, sender: Sender, message: &Message) -> Result<Reply> {
     let taken = take_in(tx, sender, std::slice::from_ref(message))?;
     replies(taken).pop().unwrap_or_else(|| Err(Error::internal("a call without a result")))
 }
@@ -278,17 +281,28 @@ async fn many(call: Call) -> Result<Reply> {
     let calls = message::split(call.body)?;
     check_batch(&calls)?;
     grant.charge(calls.len())?;
-    let read: Vec<Result<Message>> =
-        calls.into_iter().map(|call| Message::read(call, None)).collect();
-    let messages: Vec<Message> = read.iter().flatten().cloned().collect();
-    grant
-        .write(move |tx| {
-            let mut taken = take_in(tx, sender, &messages)?.into_iter();
-            let results = read.iter().map(|read| match read {
-                Ok(_) => taken.next().unwrap_or_else(|| Err(Error::internal("no result"))),
-                Err(error) => Err(error.clone()),
-            });
-            Ok(Tracked::of(results.collect()))
-        })
-        .await
+    let mut calls = calls.into_iter().map(|call| Message::read(call, None)).peekable();
+    let mut parts = Vec::new();
+    while calls.peek().is_some() {
+        parts.push(Part { sender, calls: calls.by_ref().take(AT_ONCE).collect() });
+    }
+    grant.write_in_parts(parts, take_part, Tracked::of).await
+}
+
+/// Calls of a batch that are written in one transaction: libraries for servers send 100 at a time.
+const AT_ONCE: usize = 250;
+
+struct Part {
+    sender: Sender,
+    calls: Vec<Result<Message>>,
+}
+
+fn take_part(tx: &mut Tx, part: &Part) -> Result<Vec<Result<Taken>>> {
+    let readable: Vec<Message> = part.calls.iter().flatten().cloned().collect();
+    let mut taken = take_in(tx, part.sender, &readable)?.into_iter();
+    let results = part.calls.iter().map(|call| match call {
+        Ok(_) => taken.next().unwrap_or_else(|| Err(Error::internal("a call without a result"))),
+        Err(error) => Err(error.clone()),
+    });
+    Ok(results.collect())
 }

@@ -79,7 +79,7 @@ impl Reader<'_> {
             self.ignored.append(&mut faults);
             is_kept
         });
-        (!kept.is_empty()).then(|| Jsonb(Attributes(kept)))
+        (!kept.is_empty()).then_some(Jsonb(Attributes(kept)))
     }
 }
 

@@ -95,9 +95,19 @@ pub fn take_in(tx: &mut Tx, sender: Sender, calls: &[Message]) -> Result<Vec<Res
 
 /// How many of the next calls are looked at together.
 fn run_of(calls: &[Message]) -> usize {
-    let is_joining = |call: &Message| matches!(call.kind, CallType::Identify | CallType::Alias);
+    let is_joining = |call: &Message| match call.kind {
+        CallType::Alias => true,
+        CallType::Identify => marks_count(call) > 1,
+        CallType::Track | CallType::Page | CallType::Screen | CallType::Group => false,
+    };
     let mut joining = calls.iter().enumerate().filter(|(_, call)| is_joining(call));
     joining.nth(JOINING).map_or(calls.len(), |(at, _)| at)
+}
+
+/// By how many things a call names the customer.
+fn marks_count(call: &Message) -> usize {
+    let ids = [&call.user_id, &call.anonymous_id].into_iter().flatten().count();
+    ids + ["email", "phone"].iter().filter(|name| call.details.contains_key(**name)).count()
 }
 
 fn take_run(

@@ -220,7 +220,8 @@ fn the_library_for_browsers_is_told_where_to_send() {
     assert!(["http", "https"].contains(&receiver["protocol"].as_str().expect("a protocol")));
     assert_eq!(answer.json["plan"], json!({}));
     let portal = key(&client, "portal", true);
-    for key in ["ecrm_wk_x", "x", &portal] {
+    let secret = client.token.as_deref().expect("a key");
+    for key in ["ecrm_wk_x", "x", &portal, secret] {
         let path = format!("/v1/projects/{key}/settings");
         anonymous(&client).get(&path).expect_code(404, "not_found");
     }
