@@ -33,6 +33,7 @@ use crate::openapi::Routes;
         (name = "organizations", description = "Companies and clubs, and who belongs to them."),
         (name = "channels", description = "Where the company and its customers meet."),
         (name = "touchpoints", description = "Everything that happened between them."),
+        (name = "tracking", description = "Segment's tracking API: its libraries, and those of RudderStack, report here. A write key may also be the user name of Basic credentials, or `writeKey` in the body, and come from web pages of any origin; any content type will do."),
         (name = "products", description = "What the company sells."),
         (name = "orders", description = "What customers bought, paid, got and sent back."),
         (name = "carts", description = "What somebody thinks of buying."),
@@ -62,6 +63,7 @@ fn resources(api: &mut ServiceConfig) {
         .configure(crate::organizations::routes)
         .configure(crate::channels::routes)
         .configure(crate::touchpoints::routes)
+        .configure(crate::tracking::routes)
         .configure(crate::products::routes)
         .configure(crate::orders::routes)
         .configure(crate::carts::routes)

@@ -37,6 +37,7 @@ codes! {
     UNKNOWN_PARAMETER 400 "unknown_parameter" "The operation has no such query parameter";
     INVALID_CURSOR 400 "invalid_cursor" "The cursor does not belong to this list, its sort and its filters";
     INVALID_ENCODING 400 "invalid_encoding" "The body does not match its Content-Encoding";
+    CALL_TOO_LARGE 400 "call_too_large" "A tracking call or batch is larger than the protocol allows";
     UNAUTHORIZED 401 "unauthorized" "The request carries no valid credential";
     INVALID_SIGNATURE 401 "invalid_signature" "The message is not signed with the secret of its channel";
     INSUFFICIENT_SCOPE 403 "insufficient_scope" "The credential lacks a scope this operation needs";

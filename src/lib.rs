@@ -47,6 +47,7 @@ pub mod privacy;
 pub mod profiles;
 pub mod suppressions;
 pub mod touchpoints;
+pub mod tracking;
 
 // What they buy.
 pub mod carts;

@@ -76,6 +76,24 @@ impl Definitions {
         if faults.is_empty() { Ok(()) } else { Err(Error::invalid(faults)) }
     }
 
+    /// Takes away what does not fit its definition, and says what that was.
+    pub fn sift(&self, attributes: &mut Attributes) -> Vec<FieldError> {
+        let mut faults = Vec::new();
+        attributes.0.retain(|key, value| {
+            let is_given = !value.is_null();
+            let known = self.by_key.get(key).filter(|_| is_given);
+            let Some(Err(detail)) = known.map(|known| known.accepts(value)) else { return true };
+            faults.push(FieldError::at(attribute_pointer(key), "invalid_attribute", detail));
+            false
+        });
+        faults
+    }
+
+    /// Whether only one record can have a value of this attribute.
+    pub fn is_unique(&self, key: &str) -> bool {
+        self.by_key.get(key).is_some_and(|definition| definition.unique)
+    }
+
     pub fn has_unique(&self) -> bool {
         self.by_key.values().any(|definition| definition.unique)
     }

@@ -23,6 +23,8 @@ use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::http::header;
 use actix_web::middleware::Next;
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
@@ -99,17 +101,27 @@ pub async fn identify<B: MessageBody + 'static>(
     let routes = &crate::api::spec().routes;
     let pattern = req.match_pattern();
     let is_secured = pattern.is_some_and(|it| routes.is_secured(req.method().as_str(), &it));
-    if is_secured && let Err(error) = authenticate(req.request()).await {
+    if is_secured && let Err(error) = admit(req.request()).await {
         return Ok(req.error_response(error).map_into_right_body());
     }
     Ok(next.call(req).await?.map_into_left_body())
 }
 
-/// Leaves the identity of a request's credential for [`Caller`], the log and the CORS layer.
-async fn authenticate(req: &HttpRequest) -> Result<()> {
+async fn admit(req: &HttpRequest) -> Result<()> {
+    App::of(req).limits.charge_address(req)?;
+    let is_tracking = crate::api::spec().routes.takes_write_keys(req.path());
+    let token = bearer(req).or_else(|| basic(req).filter(|_| is_tracking));
+    match token {
+        Some(token) => authenticate(req, token).await,
+        // A write key may stand in the body: whoever reads that goes on here, or has no `Caller`.
+        None if is_tracking && !req.headers().contains_key(header::AUTHORIZATION) => Ok(()),
+        None => Err(Error::unauthorized()),
+    }
+}
+
+/// Leaves the identity of a credential for [`Caller`], the log and the CORS layer.
+pub async fn authenticate(req: &HttpRequest, token: String) -> Result<()> {
     let app = App::of(req);
-    app.limits.charge_address(req)?;
-    let token = bearer(req).ok_or_else(Error::unauthorized)?;
     let identity = app.credentials.identify(&app, token).await?;
     let mut extensions = req.extensions_mut();
     extensions.insert(AllowedOrigins(identity.origins.clone()));
@@ -128,6 +140,18 @@ pub fn bearer(req: &HttpRequest) -> Option<String> {
     let (scheme, token) = value.split_once(' ')?;
     let token = token.trim();
     (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then(|| token.to_owned())
+}
+
+/// The user name of a request with Basic credentials (RFC 7617), where tracking libraries put their
+/// write key.
+fn basic(req: &HttpRequest) -> Option<String> {
+    let value = req.headers().get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, encoded) = value.split_once(' ')?;
+    let pair =
+        STANDARD.decode(encoded.trim()).ok().filter(|_| scheme.eq_ignore_ascii_case("basic"))?;
+    let pair = String::from_utf8(pair).ok()?;
+    let (name, _) = pair.split_once(':')?;
+    (!name.is_empty()).then(|| name.to_owned())
 }
 
 impl Caller {
@@ -227,6 +251,36 @@ impl Grant {
             })
         })
         .await
+    }
+
+    /// Writes part after part, each in a transaction of its own: one for all would hold its locks too
+    /// long, and take so long that nobody waits for it. What is written stays when a later part fails,
+    /// so repeats must be harmless. What has an `Idempotency-Key`, or is a dry run, is one transaction.
+    pub async fn write_in_parts<P, T, R>(
+        self,
+        parts: Vec<P>,
+        work: fn(&mut Tx, &P) -> Result<Vec<T>>,
+        answer: fn(Vec<T>) -> R,
+    ) -> Result<Reply>
+    where
+        P: Send + Sync + 'static,
+        T: Send + 'static,
+        R: IntoReply + 'static,
+    {
+        if self.idempotency.is_some() || self.is_dry_run {
+            let all = move |tx: &mut Tx| -> Result<Vec<T>> {
+                let done: Result<Vec<Vec<T>>> = parts.iter().map(|part| work(tx, part)).collect();
+                Ok(done?.into_iter().flatten().collect())
+            };
+            return self.write(move |tx| all(tx).map(answer)).await;
+        }
+        let mut done = Vec::new();
+        for part in parts {
+            let (db, session) = (self.app.db.clone(), self.session.clone());
+            let once = move || db.write(&session, &|tx| work(tx, &part).map(Outcome::Commit));
+            done.append(&mut blocking(once).await?);
+        }
+        answer(done).into_reply()
     }
 
     /// Writes together with others of the same workspace: one transaction and one commit for all

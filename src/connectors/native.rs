@@ -46,6 +46,7 @@ impl NativePerson {
                 first_name: self.first_name.clone(),
                 last_name: self.last_name.clone(),
                 source: Some(source.to_owned()),
+                ..Acquaintance::default()
             },
             ..CustomerReference::default()
         };

@@ -69,11 +69,13 @@ pub struct CustomerReference {
 }
 
 /// What a customer who is made from a reference begins with.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub struct Acquaintance {
     pub first_name: Option<String>,
     pub last_name: Option<String>,
     pub source: Option<String>,
+    /// Everything else but identities.
+    pub profile: Option<Box<NewCustomer>>,
 }
 
 impl Acquaintance {
@@ -130,15 +132,17 @@ impl CustomerReference {
     }
 
     fn new_customer(&self) -> NewCustomer {
+        let known = self.acquaintance.profile.as_deref().cloned().unwrap_or_default();
+        let Acquaintance { first_name, last_name, source, .. } = self.acquaintance.clone();
         NewCustomer {
             external_ids: Jsonb(self.external_ids()),
             email: self.email.clone(),
             phone: self.phone.clone(),
             identities: self.others(),
-            first_name: self.acquaintance.first_name.clone(),
-            last_name: self.acquaintance.last_name.clone(),
-            source: self.acquaintance.source.clone(),
-            ..NewCustomer::default()
+            first_name: first_name.or(known.first_name),
+            last_name: last_name.or(known.last_name),
+            source: source.or(known.source),
+            ..known
         }
     }
 

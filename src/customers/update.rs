@@ -38,6 +38,12 @@ impl CustomerPatch {
         Customer::find(tx, id)
     }
 
+    /// Whether it would change anything of a customer.
+    pub fn changes(&self, before: &CustomerFields, definitions: &Definitions) -> Result<bool> {
+        let attributes = self.merged_attributes(before, definitions)?;
+        Ok(!self.changes_nothing(before, &attributes)?)
+    }
+
     fn merged_attributes(
         &self,
         before: &CustomerFields,

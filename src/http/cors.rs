@@ -2,6 +2,9 @@
 //!
 //! Nothing is allowed by default. An origin is allowed by its exact text only, never by pattern,
 //! never as `*`, never `null`, and never together with cookies (Fetch standard, CORS protocol).
+//!
+//! Tracking is the exception: a write key is public, can only report, and comes from whatever page it
+//! stands on, so every origin may send there and read the answer.
 
 use std::sync::Arc;
 
@@ -16,6 +19,10 @@ const METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 
 const REQUEST_HEADERS: &str = "Authorization, Content-Type, Content-Encoding, Idempotency-Key, \
                                If-Match, If-None-Match, X-Request-Id, traceparent";
+
+/// What tracking libraries in browsers send besides.
+const TRACKING_HEADERS: &str = "Authorization, Content-Type, Content-Encoding, Idempotency-Key, \
+                                X-Request-Id, traceparent, AnonymousId";
 
 const EXPOSED_HEADERS: &str = "ETag, Link, Location, RateLimit, RateLimit-Policy, Retry-After, \
                                X-Request-Id, Idempotent-Replayed";
@@ -57,12 +64,17 @@ pub async fn apply<B: MessageBody + 'static>(
     next: Next<B>,
 ) -> Result<ServiceResponse<EitherBody<B>>, actix_web::Error> {
     let origin = origin(req.headers()).cloned();
+    let is_open = origin.is_some() && crate::api::spec().routes.takes_write_keys(req.path());
     if is_preflight(&req) {
-        let response = cors.preflight(origin.as_ref());
+        let response = if is_open { open_preflight() } else { cors.preflight(origin.as_ref()) };
         return Ok(req.into_response(response).map_into_right_body());
     }
     let mut response = next.call(req).await?;
-    if let Some(origin) = origin.filter(|origin| cors.allows(origin, &response)) {
+    let named = match is_open {
+        true => Some(EVERY_ORIGIN),
+        false => origin.filter(|origin| cors.allows(origin, &response)),
+    };
+    if let Some(origin) = named {
         let headers = response.headers_mut();
         name(headers, origin);
         let exposed = HeaderValue::from_static(EXPOSED_HEADERS);
@@ -78,15 +90,7 @@ impl Cors {
             text(origin).is_some_and(|text| self.lists(text) || (self.any_workspace)(text))
         };
         if let Some(origin) = origin.filter(is_allowed) {
-            let headers = response.headers_mut();
-            name(headers, origin.clone());
-            for (name, value) in [
-                (header::ACCESS_CONTROL_ALLOW_METHODS, METHODS),
-                (header::ACCESS_CONTROL_ALLOW_HEADERS, REQUEST_HEADERS),
-                (header::ACCESS_CONTROL_MAX_AGE, MAX_AGE_S),
-            ] {
-                headers.insert(name, HeaderValue::from_static(value));
-            }
+            answer_preflight(&mut response, origin.clone(), METHODS, REQUEST_HEADERS);
         }
         response
     }
@@ -100,6 +104,31 @@ impl Cors {
 
     fn lists(&self, origin: &str) -> bool {
         self.instance.iter().any(|listed| listed == origin)
+    }
+}
+
+const EVERY_ORIGIN: HeaderValue = HeaderValue::from_static("*");
+
+fn open_preflight() -> HttpResponse {
+    let mut response = HttpResponse::NoContent().finish();
+    answer_preflight(&mut response, EVERY_ORIGIN, "GET, POST, OPTIONS", TRACKING_HEADERS);
+    response
+}
+
+fn answer_preflight(
+    response: &mut HttpResponse,
+    origin: HeaderValue,
+    methods: &'static str,
+    request_headers: &'static str,
+) {
+    let headers = response.headers_mut();
+    name(headers, origin);
+    for (name, value) in [
+        (header::ACCESS_CONTROL_ALLOW_METHODS, methods),
+        (header::ACCESS_CONTROL_ALLOW_HEADERS, request_headers),
+        (header::ACCESS_CONTROL_MAX_AGE, MAX_AGE_S),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
     }
 }
 

@@ -60,16 +60,24 @@ impl<T: DeserializeOwned + Validate + Send + 'static> FromRequest for Json<T> {
             let (limit, deadline) = (app.config.body_limit_bytes, app.config.body_timeout);
             let bytes = super::body::read(&mut payload, &req, limit, deadline).await?;
             BodyDigest::remember(&req, &bytes);
-            if bytes.len() <= LARGE_BYTES {
-                return parse(&bytes).map(Json);
-            }
-            let turn = turn(&app).await?;
-            // Given back with the request, when it is answered.
-            req.extensions_mut().insert(turn);
-            let parsed = actix_web::web::block(move || parse(&bytes)).await;
-            parsed.map_err(|error| Error::internal(error.to_string()))?.map(Json)
+            in_turn(&req, bytes, parse).await.map(Json)
         })
     }
+}
+
+/// Parses a body; a large one when it is its turn, which is given back when the request is answered.
+pub async fn in_turn<T: Send + 'static>(
+    req: &HttpRequest,
+    bytes: Bytes,
+    parse: fn(&Bytes) -> Result<T>,
+) -> Result<T> {
+    if bytes.len() <= LARGE_BYTES {
+        return parse(&bytes);
+    }
+    let turn = turn(&App::of(req)).await?;
+    req.extensions_mut().insert(turn);
+    let parsed = actix_web::web::block(move || parse(&bytes)).await;
+    parsed.map_err(|error| Error::internal(error.to_string()))?
 }
 
 async fn turn(app: &App) -> Result<OwnedSemaphorePermit> {
@@ -82,6 +90,14 @@ async fn turn(app: &App) -> Result<OwnedSemaphorePermit> {
 pub fn parse<T: DeserializeOwned + Validate>(bytes: &Bytes) -> Result<T> {
     scan(bytes)?;
     let value: T = parse_unchecked(bytes)?;
+    value.validate().map_err(|errors| Error::invalid(field_errors(&errors)))?;
+    Ok(value)
+}
+
+/// Reads and validates one part of a document that was scanned before.
+pub fn part<T: DeserializeOwned + Validate>(value: serde_json::Value) -> Result<T> {
+    let value: T =
+        serde_path_to_error::deserialize(Strict(value)).map_err(|error| explain(&error))?;
     value.validate().map_err(|errors| Error::invalid(field_errors(&errors)))?;
     Ok(value)
 }

@@ -36,6 +36,7 @@ struct Segment {
     parameter: Option<Box<Segment>>,
     /// Value of the `Allow` header, where a path ends here.
     allow: Option<String>,
+    takes_write_keys: bool,
 }
 
 impl Routes {
@@ -43,7 +44,9 @@ impl Routes {
     pub fn of(document: &Value) -> Self {
         let mut routes = Self::default();
         for (path, item) in document["paths"].as_object().into_iter().flatten() {
-            routes.root.grow(path).allow = Some(allow(item));
+            let end = routes.root.grow(path);
+            end.allow = Some(allow(item));
+            end.takes_write_keys = METHODS.iter().any(|m| item[*m]["x-write-keys"] == true);
             let methods = METHODS
                 .iter()
                 .filter(|method| item[**method].is_object() && is_ours(&item[**method]));
@@ -68,6 +71,13 @@ impl Routes {
     pub fn methods(&self, path: &str) -> Option<&str> {
         let segments: Vec<&str> = split(path).collect();
         self.root.find(&segments)?.allow.as_deref()
+    }
+
+    /// Whether a request path is there for public keys in web pages and apps: such a key may stand
+    /// where tracking libraries put it, and pages of every origin may read the answer.
+    pub fn takes_write_keys(&self, path: &str) -> bool {
+        let segments: Vec<&str> = split(path).collect();
+        self.root.find(&segments).is_some_and(|end| end.takes_write_keys)
     }
 
     /// Whether an operation needs a workspace's credential; the operator's token is another matter.

@@ -57,6 +57,7 @@ fn acquaintance(order: &OrderRow) -> Acquaintance {
         first_name: named.and_then(|address| address.first_name.clone()),
         last_name: named.and_then(|address| address.last_name.clone()),
         source: Some(order.source.clone()),
+        profile: None,
     }
 }
 

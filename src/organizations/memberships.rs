@@ -228,6 +228,16 @@ pub fn primary_organizations(conn: &mut Conn, customers: &[Uuid]) -> Result<Hash
     Ok(rows.into_iter().collect())
 }
 
+/// Makes a customer a member, where it is none yet; the first organization is its main one.
+pub fn join(tx: &mut Tx, organization: Uuid, customer: Uuid) -> Result<()> {
+    if Membership::find(tx, organization, customer)?.is_some() {
+        return Ok(());
+    }
+    let is_primary = !primary_organizations(tx, &[customer])?.contains_key(&customer);
+    let new = NewMembership { is_primary, ..NewMembership::default() };
+    new.put(tx, organization, customer).map(drop)
+}
+
 impl Membership {
     fn find(conn: &mut Conn, organization: Uuid, customer: Uuid) -> Result<Option<Self>> {
         Ok(of(conn.workspace)

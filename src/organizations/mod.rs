@@ -13,9 +13,9 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use uuid::Uuid;
 
 pub use list::{all_after, count_all};
-pub use memberships::{Membership, memberships_of, primary_organizations};
+pub use memberships::{Membership, join, memberships_of, primary_organizations};
 pub use types::{NewOrganization, NewOrganizationBatch, Organization, OrganizationPatch};
-pub use write::{create, create_each, delete};
+pub use write::{create, create_each, delete, upsert};
 
 use crate::auth::{Caller, Scope};
 use crate::db::{Conn, Tx, WorkspaceId};

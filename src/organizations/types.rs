@@ -122,7 +122,7 @@ pub struct NewOrganization {
 
 /// Changes to an organization: absent fields are left alone, null clears what can be empty, arrays
 /// replace, `attributes` merge.
-#[derive(Debug, Clone, Deserialize, Validate, AsChangeset, ToSchema)]
+#[derive(Debug, Clone, Default, Deserialize, Validate, AsChangeset, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[diesel(table_name = organizations)]
 pub struct OrganizationPatch {
@@ -215,7 +215,8 @@ fn valid_domains(domains: &[String]) -> Result<(), ValidationError> {
     Err(ValidationError::new("invalid_domain").with_message(expected.into()))
 }
 
-fn is_domain(text: &str) -> bool {
+/// Whether a text is an internet domain in lower case.
+pub fn is_domain(text: &str) -> bool {
     let is_letter = |c: char| c.is_alphanumeric() && !c.is_uppercase() || c == '-';
     let is_label = |label: &str| {
         (1..=63).contains(&label.len())

@@ -58,6 +58,29 @@ pub fn many(
     take_in(tx, new, unknown).map(|(results, _)| results)
 }
 
+/// A touchpoint that is stored: now (201) or before (200), and whom it turned out to be about, which
+/// is not looked up for one that was stored before.
+#[derive(Debug, Clone, Copy)]
+pub struct Stored {
+    pub status: u16,
+    pub id: Uuid,
+    pub customer_id: Option<Uuid>,
+}
+
+/// The same for a sender who has more to do with the customers.
+pub fn with_customers(
+    tx: &mut Tx,
+    new: &[NewTouchpoint],
+    unknown: OnUnknownCustomer,
+) -> Result<Vec<Result<Stored>>> {
+    let (results, entries) = take_in(tx, new, unknown)?;
+    let customers: HashMap<Uuid, Option<Uuid>> =
+        entries.iter().map(|entry| (entry.id, entry.customer_id)).collect();
+    let stored =
+        |(status, id)| Stored { status, id, customer_id: customers.get(&id).copied().flatten() };
+    Ok(results.into_iter().map(|result| result.map(stored)).collect())
+}
+
 type Taken = (Vec<Result<(u16, Uuid)>>, Vec<Entry>);
 
 fn take_in(tx: &mut Tx, new: &[NewTouchpoint], unknown: OnUnknownCustomer) -> Result<Taken> {

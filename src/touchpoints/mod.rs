@@ -13,7 +13,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use uuid::Uuid;
 use validator::{Validate, ValidationError};
 
-pub use ingest::many as ingest;
+pub use ingest::{Stored, many as ingest, with_customers as ingest_with_customers};
 
 use crate::auth::{Caller, Scope};
 use crate::customers::references::{CustomerReference, OnUnknownCustomer};
@@ -129,7 +129,13 @@ const OWN_NOUNS: [&str; 8] = [
     "tag",
 ];
 
-fn touchpoint_type(kind: &str) -> Result<(), ValidationError> {
+/// Whether a type is one that only we write.
+pub fn is_own(kind: &str) -> bool {
+    OWN_NOUNS.iter().any(|noun| kind.split('.').next() == Some(noun))
+}
+
+/// For `#[validate]`: words with points between them, none of them ours.
+pub fn touchpoint_type(kind: &str) -> Result<(), ValidationError> {
     let is_word = |word: &str| {
         word.starts_with(|c: char| c.is_ascii_lowercase())
             && word.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
@@ -139,7 +145,7 @@ fn touchpoint_type(kind: &str) -> Result<(), ValidationError> {
         let expected = "must be `noun.past_verb` in lower case, such as `product.viewed`";
         return Err(ValidationError::new("invalid_type").with_message(expected.into()));
     }
-    if OWN_NOUNS.contains(&words[0]) {
+    if is_own(kind) {
         let reason = "types of our own resources are written by those resources alone";
         return Err(ValidationError::new("reserved_type").with_message(reason.into()));
     }

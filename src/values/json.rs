@@ -144,7 +144,8 @@ pub fn is_safe(number: &Number) -> bool {
         .is_some_and(|n| n <= MAX_SAFE_INTEGER)
 }
 
-fn written_bytes(value: &Value) -> usize {
+/// How long a value is when it is written without blanks.
+pub fn written_bytes(value: &Value) -> usize {
     struct Count(usize);
     impl io::Write for Count {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {

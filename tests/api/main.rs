@@ -41,6 +41,7 @@ mod test_mode;
 mod things;
 mod timeline;
 mod touchpoints;
+mod tracking;
 mod trusted_issuers;
 mod users;
 mod verify;

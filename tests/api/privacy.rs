@@ -45,7 +45,7 @@ fn work(app: &App) {
 }
 
 /// Asks for something that is answered in the background, and waits for the answer.
-fn answered(app: &App, client: &Client, customer: &str, kind: &str) -> Value {
+pub fn answered(app: &App, client: &Client, customer: &str, kind: &str) -> Value {
     let id = ask(client, customer, kind).expect(201).id();
     work(app);
     let request = get(client, &id);

@@ -1,0 +1,172 @@
+//! What shops report: orders and carts are recorded, once each.
+
+use serde_json::{Value, json};
+
+use super::{count, customer, ignored, public, sent, touchpoint};
+use crate::harness::{Client, workspace};
+
+fn completed() -> Value {
+    json!({
+        "order_id": "1001", "total": 27.5, "revenue": 25, "shipping": 3, "tax": 2, "discount": 2.5,
+        "coupon": "SPRING10", "currency": "EUR", "cart_id": "c-1",
+        "products": [
+            { "product_id": "507f", "sku": "R-60", "name": "Rope", "price": 19, "quantity": 1 },
+            { "product_id": "505b", "sku": "C-1", "name": "Chalk", "price": 3, "quantity": 2 },
+        ],
+    })
+}
+
+fn track(client: &Client, event: &str, properties: Value) -> Value {
+    sent(client, "/v1/track", json!({ "userId": "u1", "event": event, "properties": properties }))
+}
+
+/// The one order there is.
+fn order(client: &Client) -> Value {
+    let found = client.get("/v1/orders").expect(200).json["data"].clone();
+    assert_eq!(found.as_array().expect("a list").len(), 1, "{found}");
+    found[0].clone()
+}
+
+fn cart(client: &Client) -> Value {
+    let found = client.get("/v1/carts").expect(200).json["data"].clone();
+    assert_eq!(found.as_array().expect("a list").len(), 1, "{found}");
+    found[0].clone()
+}
+
+#[test]
+fn an_order_that_is_completed_is_recorded() {
+    let client = workspace();
+    let result = track(&public(&client), "Order Completed", completed());
+    assert_eq!(ignored(&result), []);
+    let order = order(&client);
+    assert_eq!(order["total"], json!({ "amount": 2750, "currency": "EUR" }));
+    assert_eq!((&order["financial_status"], &order["number"]), (&json!("paid"), &json!("1001")));
+    assert_eq!(order["external_ids"], json!([{ "source": "segment", "id": "1001" }]));
+    assert_eq!(order["line_items"][1]["quantity"], 2);
+    assert_eq!(order["discount_codes"], json!(["SPRING10"]));
+    let buyer = customer(&client, "user_id", "u1");
+    assert_eq!(order["customer_id"], buyer["id"]);
+    assert_eq!(buyer["lifecycle_stage"], "customer");
+    assert_eq!(buyer["stats"]["orders_count"], 1);
+    // What was reported is kept as it came; the order itself tells that it was placed, once.
+    let told = touchpoint(&client, &result);
+    assert_eq!(
+        (&told["type"], &told["name"]),
+        (&json!("order.reported"), &json!("Order Completed"))
+    );
+    assert_eq!(told["properties"], completed());
+    assert_eq!(count(&client, "order.placed"), 1);
+}
+
+#[test]
+fn a_purchase_of_ga4_is_an_order_too() {
+    let client = workspace();
+    let items = json!([{ "item_id": "S-1", "item_name": "Tee", "price": 10.01, "quantity": 3 }]);
+    track(
+        &public(&client),
+        "purchase",
+        json!({
+        "transaction_id": "T-1", "value": 30.03, "currency": "EUR", "shipping": 5.99, "items": items }),
+    );
+    let order = order(&client);
+    assert_eq!(order["total"]["amount"], 3602);
+    assert_eq!(order["line_items"][0]["name"], "Tee");
+}
+
+#[test]
+fn a_write_key_records_an_order_and_changes_none() {
+    let client = workspace();
+    let sender = public(&client);
+    track(&sender, "Order Completed", completed());
+    let mut cheaper = completed();
+    cheaper["total"] = json!(1);
+    for (event, properties) in [
+        ("Order Updated", cheaper.clone()),
+        ("Order Completed", cheaper),
+        ("Order Cancelled", completed()),
+        ("Order Refunded", json!({ "order_id": "1001" })),
+    ] {
+        let result = track(&sender, event, properties);
+        assert_eq!(ignored(&result), [("#/properties/order_id", "not_replaced")], "{event}");
+    }
+    let order = order(&client);
+    assert_eq!((&order["version"], &order["total"]["amount"]), (&json!(1), &json!(2750)));
+}
+
+#[test]
+fn a_secret_key_tells_what_becomes_of_an_order() {
+    let client = workspace();
+    track(&client, "Order Completed", completed());
+    let refund = json!({ "order_id": "1001", "total": 7.5, "currency": "EUR" });
+    let body = json!({ "userId": "u1", "event": "Order Refunded", "messageId": "r1", "properties": refund });
+    assert_eq!(ignored(&sent(&client, "/v1/track", body.clone())), []);
+    assert_eq!(sent(&client, "/v1/track", body)["status"], 200);
+    let partly = order(&client);
+    assert_eq!(partly["refunded_total"]["amount"], 750);
+    assert_eq!(partly["financial_status"], "partially_refunded");
+    assert_eq!(count(&client, "order.refunded"), 1);
+    track(&client, "refund", json!({ "transaction_id": "1001" }));
+    assert_eq!(order(&client)["financial_status"], "refunded");
+    track(&client, "Order Cancelled", json!({ "order_id": "1001" }));
+    assert_eq!(order(&client)["status"], "cancelled");
+    let unknown = track(&client, "Order Refunded", json!({ "order_id": "x" }));
+    assert_eq!(ignored(&unknown), [("#/properties/order_id", "not_found")]);
+}
+
+#[test]
+fn events_may_come_in_any_order() {
+    let client = workspace();
+    let at = |event: &str, time: &str, total: f64| {
+        let products = json!([{ "name": "Rope", "price": total, "quantity": 1 }]);
+        let properties = json!({ "order_id": "1", "currency": "EUR", "products": products });
+        let body =
+            json!({ "userId": "u1", "event": event, "timestamp": time, "properties": properties });
+        sent(&client, "/v1/track", body);
+    };
+    at("Order Updated", "2026-03-14T09:00:00Z", 20.0);
+    at("Order Completed", "2026-03-14T08:00:00Z", 10.0);
+    assert_eq!(order(&client)["total"]["amount"], 2000, "the older one came later");
+}
+
+#[test]
+fn an_event_without_an_order_is_an_event() {
+    let client = workspace();
+    let result =
+        track(&public(&client), "Order Completed", json!({ "total": 5, "currency": "EUR" }));
+    let told = touchpoint(&client, &result);
+    assert_eq!((&told["type"], &told["value"]["amount"]), (&json!("order.placed"), &json!(500)));
+    assert_eq!(client.get("/v1/orders").expect(200).json["data"], json!([]));
+}
+
+#[test]
+fn what_is_put_into_a_cart_is_in_it_until_it_is_bought() {
+    let client = workspace();
+    let sender = public(&client);
+    let rope = |quantity: i32| {
+        json!({ "cart_id": "c-1", "sku": "R-60", "name": "Rope", "price": 19, "quantity": quantity,
+                "currency": "EUR" })
+    };
+    for (event, properties, quantity) in [
+        ("Product Added", rope(1), 1),
+        ("add_to_cart", rope(2), 3),
+        ("Product Removed", rope(1), 2),
+    ] {
+        let result = track(&sender, event, properties);
+        assert_eq!(ignored(&result), [], "{event}");
+        assert_eq!(touchpoint(&client, &result)["type"], "cart.reported");
+        let cart = cart(&client);
+        assert_eq!(cart["line_items"][0]["quantity"], quantity, "{event}");
+        assert_eq!(cart["total"]["amount"], 1900 * quantity);
+    }
+    assert_eq!((count(&client, "cart.item_added"), count(&client, "cart.item_removed")), (2, 1));
+    track(&sender, "Checkout Started", json!({ "cart_id": "c-1", "currency": "EUR" }));
+    assert_eq!(cart(&client)["status"], "checkout");
+    track(&sender, "Order Completed", completed());
+    assert_eq!(cart(&client)["status"], "converted");
+    // Whatever comes late finds it closed.
+    assert_eq!(ignored(&track(&sender, "Product Added", rope(5))), []);
+    assert_eq!(cart(&client)["line_items"][0]["quantity"], 2);
+    // Without a cart's id it is an event and nothing else.
+    let result = track(&sender, "Product Added", json!({ "name": "Rope", "price": 1 }));
+    assert_eq!(touchpoint(&client, &result)["type"], "cart.item_added");
+}
