@@ -86,28 +86,49 @@ pub fn take_in(tx: &mut Tx, sender: Sender, calls: &[Message]) -> Result<Vec<Res
     let mut results = Vec::with_capacity(calls.len());
     let mut rest = calls;
     while !rest.is_empty() {
-        let (run, later) = rest.split_at(run_of(rest));
+        let (run, later) = rest.split_at(run_of(rest).max(1));
         results.append(&mut take_run(tx, &mut around, run)?);
         rest = later;
     }
     Ok(results)
 }
 
-/// How many of the next calls are looked at together.
+/// How many of the next calls are looked at together: until one may join two customers of whom earlier
+/// ones have just told, for those have to be there first; and no more than are joined at once.
 fn run_of(calls: &[Message]) -> usize {
-    let is_joining = |call: &Message| match call.kind {
-        CallType::Alias => true,
-        CallType::Identify => marks_count(call) > 1,
-        CallType::Track | CallType::Page | CallType::Screen | CallType::Group => false,
-    };
-    let mut joining = calls.iter().enumerate().filter(|(_, call)| is_joining(call));
-    joining.nth(JOINING).map_or(calls.len(), |(at, _)| at)
+    let mut people: HashMap<String, usize> = HashMap::new();
+    let mut joining = 0;
+    for (at, call) in calls.iter().enumerate() {
+        let marks = marks(call);
+        let mut known = marks.iter().filter_map(|mark| people.get(mark).copied());
+        let person = known.next();
+        joining += usize::from(marks.len() > 1 && is_joining(call));
+        if known.any(|other| Some(other) != person) || joining > JOINING {
+            return at;
+        }
+        people.extend(marks.into_iter().map(|mark| (mark, person.unwrap_or(at))));
+    }
+    calls.len()
 }
 
-/// By how many things a call names the customer.
-fn marks_count(call: &Message) -> usize {
-    let ids = [&call.user_id, &call.anonymous_id].into_iter().flatten().count();
-    ids + ["email", "phone"].iter().filter(|name| call.details.contains_key(**name)).count()
+fn is_joining(call: &Message) -> bool {
+    matches!(call.kind, CallType::Identify | CallType::Alias)
+}
+
+/// By what a call names the customer.
+fn marks(call: &Message) -> Vec<String> {
+    let text = |name| call.details.get(name).and_then(Value::as_str).filter(|_| is_joining(call));
+    let former = call.other_id.as_deref().filter(|_| call.kind == CallType::Alias);
+    let marks = [
+        ("user", call.user_id.as_deref()),
+        ("browser", call.anonymous_id.as_deref()),
+        ("user", former),
+        ("browser", former),
+        ("email", text("email")),
+        ("phone", text("phone")),
+    ];
+    let said = marks.into_iter().filter_map(|(kind, mark)| Some((kind, mark?.trim())));
+    said.map(|(kind, mark)| format!("{kind}:{}", mark.to_lowercase())).collect()
 }
 
 fn take_run(
