@@ -219,7 +219,7 @@ fn a_definition_that_makes_no_sense_is_refused() {
         ("Size", "number", json!({}), "invalid_key", "#/key"),
         ("2size", "number", json!({}), "invalid_key", "#/key"),
         ("", "number", json!({}), "invalid_key", "#/key"),
-        ("size", "number", json!({ "resource": "order" }), "invalid_type", "#/resource"),
+        ("size", "number", json!({ "resource": "tag" }), "invalid_type", "#/resource"),
         ("size", "number", json!({ "name": "" }), "invalid_length", "#/name"),
         ("size", "number", json!({ "nope": 1 }), "unknown_field", "#/nope"),
         ("size", "enum", json!({}), "invalid_options", "#/options"),
@@ -299,7 +299,7 @@ fn definitions_are_listed_by_resource_and_in_pages() {
     let cursor = first.json["next_cursor"].as_str().expect("a cursor");
     let last = list(&format!("sort=-key&limit=3&cursor={cursor}")).expect(200);
     assert_eq!((texts(&last, "key"), rows(&last).len()), (vec!["a".into()], 1));
-    assert_eq!(list("resource=order").expect(400).code(), "invalid_parameter");
+    assert_eq!(list("resource=tag").expect(400).code(), "invalid_parameter");
     assert_eq!(list("sort=name").expect(400).json["errors"][0]["parameter"], "sort");
 }
 

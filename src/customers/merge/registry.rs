@@ -161,6 +161,7 @@ pub const OTHERS: &[(&str, &str)] = &[
     ("consent_events", "the ledger follows its consent, and names whose word it was at first"),
     ("data_requests", "name who asked; whoever answers is led to the survivor"),
     ("customers", "`merged_into_id` says what this merge did"),
+    ("import_changes", "name what an import did to which record; what changed since is left alone"),
     ("merges", "the record of this and of earlier merges"),
     (
         "merge_candidates",

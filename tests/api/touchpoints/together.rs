@@ -25,7 +25,7 @@ fn report_at_once(app: &App, client: &Client, bodies: Vec<Value>) -> Vec<Answer>
             std::thread::spawn(move || send(&client, body))
         })
         .collect();
-    std::thread::sleep(Duration::from_millis(500));
+    std::thread::sleep(Duration::from_millis(1200));
     owner.batch_execute("commit").expect("unlocked");
     reports.into_iter().map(|report| report.join().expect("an answer")).collect()
 }
