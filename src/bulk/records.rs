@@ -168,7 +168,9 @@ pub fn fields(record: &[u8], delimiter: u8) -> Vec<String> {
 
 /// The byte between the fields of a head line: the most frequent one outside of quotes.
 pub fn delimiter(head: &[u8]) -> u8 {
-    let count = |delimiter: u8| fields(head, delimiter).len();
+    // Outside of quotes, whichever delimiter they would belong to.
+    let plain = head.split(|byte| *byte == b'"').step_by(2).collect::<Vec<_>>().concat();
+    let count = |delimiter: u8| plain.iter().filter(|byte| **byte == delimiter).count();
     let candidates = [b',', b';', b'\t', b'|'];
     candidates.into_iter().rev().max_by_key(|delimiter| count(*delimiter)).unwrap_or(b',')
 }
