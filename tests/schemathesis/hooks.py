@@ -60,6 +60,8 @@ RULES = {
     # One field and another.
     "duplicate_source", "immutable", "invalid_attribute", "invalid_options", "invalid_period", "invalid_scopes",
     "invalid_source", "invalid_unique", "required", "same_customer", "not_an_objection", "ambiguous_reference", "invalid_basis",
+    # Amounts of one order: in its currency, from nothing upwards, and adding up.
+    "currency_mismatch", "totals_mismatch", "refund_exceeds_payment", "out_of_range", "nothing_left",
     # Predicates are exactly one of five things, and only some operators fit a field.
     "ambiguous_predicate", "empty_predicate", "invalid_operator", "invalid_value", "too_deep",
     "unknown_field", "too_many_clauses",
