@@ -62,6 +62,9 @@ RULES = {
     "invalid_source", "invalid_unique", "required", "same_customer", "not_an_objection", "ambiguous_reference", "invalid_basis",
     # Amounts of one order: in its currency, from nothing upwards, and adding up.
     "currency_mismatch", "totals_mismatch", "refund_exceeds_payment", "out_of_range", "nothing_left",
+    # Files are made of rows with a head, and settings fit a resource and each other.
+    "not_utf8", "unclosed_quote", "record_too_long", "no_head_line", "nothing_mapped", "field_mapped_twice",
+    "not_for_this_resource", "unknown_column",
     # Predicates are exactly one of five things, and only some operators fit a field.
     "ambiguous_predicate", "empty_predicate", "invalid_operator", "invalid_value", "too_deep",
     "unknown_field", "too_many_clauses",
