@@ -345,6 +345,13 @@ impl Error {
     }
 }
 
+/// 422 about one field.
+impl From<FieldError> for Error {
+    fn from(fault: FieldError) -> Self {
+        Self::invalid(vec![fault])
+    }
+}
+
 impl std::fmt::Display for Error {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {

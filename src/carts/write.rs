@@ -10,6 +10,7 @@ use super::types::{
     Cart, CartLineItem, CartPatch, CartProgress, CartReference, CartRow, CartStatus, NewCart,
     NewCartLineItem,
 };
+use crate::channels;
 use crate::customers::references::{self, CustomerReference, OnUnknownCustomer};
 use crate::db::Tx;
 use crate::db::json::Jsonb;
@@ -17,7 +18,7 @@ use crate::error::{Code, Error, FieldError, Result};
 use crate::external_ids::{self, ExternalId, Owner};
 use crate::http::{IfMatch, IfNoneMatch, Upserted};
 use crate::journal;
-use crate::products::Product;
+use crate::products::{self, Named};
 use crate::schema::carts as c;
 use crate::sources::{Told, is_older};
 use crate::values::Email;
@@ -128,7 +129,7 @@ impl CartPatch {
             row.recovery_url.clone_from(url);
         }
         if let Some(channel) = self.channel_id {
-            check_channel(tx, channel)?;
+            channels::check_reference(tx, channel)?;
             row.channel_id = channel;
         }
         row.source_updated_at = self.source_updated_at.or(row.source_updated_at);
@@ -146,7 +147,7 @@ impl CartPatch {
             })?;
         }
         if let Some(total) = &self.total {
-            row.total = total.within(&row.currency, "#/total").map_err(refused)?;
+            row.total = total.within(&row.currency, "#/total")?;
         }
         Ok(())
     }
@@ -172,16 +173,13 @@ impl CartPatch {
             true => OnUnknownCustomer::Reject,
             false => OnUnknownCustomer::Create,
         };
-        let resolved = references::resolve_many(tx, &[Some(&reference)], unknown)?;
-        match resolved.into_iter().next().transpose() {
-            Ok(found) => {
-                let found = found.filter(|found| found.customer_id.is_some());
-                if let Some(found) = found {
-                    row.customer_id = found.customer_id;
-                    row.origin_customer_id = found.origin_customer_id;
-                }
+        match references::resolve(tx, &reference, unknown)? {
+            Ok(found) if found.customer_id.is_some() => {
+                row.customer_id = found.customer_id;
+                row.origin_customer_id = found.origin_customer_id;
                 Ok(())
             }
+            Ok(_) => Ok(()),
             Err(error) if references::is_erased(&error) => {
                 (row.email, row.anonymous_id, row.recovery_url) = (None, None, None);
                 Ok(())
@@ -227,38 +225,12 @@ impl CartPatch {
     }
 }
 
-fn check_channel(tx: &mut Tx, channel: Option<Uuid>) -> Result<()> {
-    match channel {
-        Some(id) if !crate::channels::exists_many(tx, &[id])?.contains(&id) => {
-            let detail = "`channel_id` must be a channel of this workspace";
-            Err(Error::field("#/channel_id", "not_found", detail))
-        }
-        _ => Ok(()),
-    }
-}
-
-fn refused(fault: FieldError) -> Error {
-    Error::invalid(vec![fault])
-}
-
 fn lines(tx: &mut Tx, row: &CartRow, new: &[NewCartLineItem]) -> Result<Vec<CartLineItem>> {
-    let ids: Vec<Uuid> = new.iter().filter_map(|line| line.product_id).collect();
-    let outside: Vec<&str> =
-        new.iter().filter_map(|line| line.product_external_id.as_deref()).collect();
-    let skus: Vec<&str> = new.iter().filter_map(|line| line.sku.as_deref()).collect();
-    let known = Product::identify(tx, &row.source, &ids, &outside, &skus)?;
-    let mut faults = Vec::new();
+    let named: Vec<Named> = new.iter().map(NewCartLineItem::product).collect();
+    let (products, mut faults) = products::of_lines(tx, &row.source, &named)?;
     let mut lines = Vec::with_capacity(new.len());
-    for (at, line) in new.iter().enumerate() {
-        let pointer = format!("#/line_items/{at}");
-        if line.product_id.is_some_and(|id| !known.ids.contains(&id)) {
-            let detail = "there is no such product in this workspace";
-            faults.push(FieldError::at(format!("{pointer}/product_id"), "not_found", detail));
-        }
-        let by_outside = || known.outside.get(line.product_external_id.as_ref()?).copied();
-        let by_sku = || known.skus.get(line.sku.as_ref()?).copied();
-        let product_id = line.product_id.or_else(by_outside).or_else(by_sku);
-        match line.kept(&row.currency, product_id, &pointer) {
+    for (at, (line, product_id)) in new.iter().zip(products).enumerate() {
+        match line.kept(&row.currency, product_id, &format!("#/line_items/{at}")) {
             Ok(line) => lines.push(line),
             Err(fault) => faults.push(fault),
         }
@@ -267,6 +239,11 @@ fn lines(tx: &mut Tx, row: &CartRow, new: &[NewCartLineItem]) -> Result<Vec<Cart
 }
 
 impl NewCartLineItem {
+    fn product(&self) -> Named<'_> {
+        let (external_id, sku) = (self.product_external_id.as_deref(), self.sku.as_deref());
+        Named { id: self.product_id, external_id, sku }
+    }
+
     fn kept(
         &self,
         currency: &str,

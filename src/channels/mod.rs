@@ -192,6 +192,17 @@ impl Channel {
     }
 }
 
+/// 422 at `channel_id` where that names a channel that is not there.
+pub fn check_reference(conn: &mut Conn, channel: Option<Uuid>) -> Result<()> {
+    match channel {
+        Some(id) if !Channel::exists(conn, id)? => {
+            let detail = "`channel_id` must be a channel of this workspace";
+            Err(Error::field("#/channel_id", "not_found", detail))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Those of several channels that are there and not deleted.
 pub fn exists_many(conn: &mut Conn, ids: &[Uuid]) -> Result<HashSet<Uuid>> {
     if ids.is_empty() {

@@ -206,3 +206,12 @@ pub fn address(from: &Fields, names: &[&str; 10]) -> Option<OrderAddress> {
     };
     (address != OrderAddress::default()).then_some(address)
 }
+
+/// The codes that gave a discount, each once.
+pub fn codes(list: &[Fields]) -> Vec<String> {
+    let mut codes: Vec<String> = list.iter().filter_map(|one| one.text("code", 100)).collect();
+    codes.sort_unstable();
+    codes.dedup();
+    codes.truncate(50);
+    codes
+}

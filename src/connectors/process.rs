@@ -17,8 +17,9 @@ use crate::db::Tx;
 use crate::db::json::Jsonb;
 use crate::error::{Code, Error, Result};
 use crate::external_ids::{self, ExternalId, Owner};
+use crate::http::IfMatch;
+use crate::http::conditional::UNCONDITIONAL;
 use crate::http::json::field_errors;
-use crate::http::{IfMatch, IfNoneMatch};
 use crate::orders::{self, NewRefund, Order, OrderPatch};
 use crate::privacy::{DataRequestKind, NewDataRequest};
 use crate::products::{self, ProductPatch};
@@ -63,8 +64,6 @@ pub struct News<'n, 't> {
     pub source: String,
 }
 
-const ANY_VERSION: (IfMatch, IfNoneMatch) = (IfMatch(None), IfNoneMatch { create_only: false });
-
 impl News<'_, '_> {
     pub fn source(&self) -> &str {
         &self.source
@@ -84,7 +83,8 @@ impl News<'_, '_> {
         ExternalId { source: self.source.clone(), id: id.to_owned() }
     }
 
-    /// Records an order, and what its customer said to marketing.
+    /// Records an order, and what its customer said to marketing. What was made of a shop's words is
+    /// held against the same limits as what a caller sends.
     pub fn order(&mut self, native: Option<NativeOrder>) -> Result<Done> {
         let Some(native) = native else {
             let detail = "an order needs an `id` and a `currency`";
@@ -92,6 +92,7 @@ impl News<'_, '_> {
         };
         let (id, consent) = (native.external_id.clone(), native.person.consent);
         let patch = native.into_patch(&self.source);
+        patch.validate().map_err(|errors| Error::invalid(field_errors(&errors)))?;
         let done = self.order_patch(&id, patch)?;
         if let (Some(customer), Some(consent)) = (done.customer, consent) {
             self.consent(customer, consent)?;
@@ -100,10 +101,9 @@ impl News<'_, '_> {
     }
 
     pub fn order_patch(&mut self, id: &str, mut patch: OrderPatch) -> Result<Done> {
-        patch.validate().map_err(|errors| Error::invalid(field_errors(&errors)))?;
         patch.channel_id = patch.channel_id.or(Some(Some(self.channel)));
         let reference = self.reference(id);
-        let saved = orders::upsert(self.tx, &patch, &reference, ANY_VERSION, Told::ByShop)?;
+        let saved = orders::upsert(self.tx, &patch, &reference, UNCONDITIONAL, Told::ByShop)?;
         let order = saved.resource;
         Ok(Done::with("order", order.id, order.customer_id, saved.is_new))
     }
@@ -154,7 +154,7 @@ impl News<'_, '_> {
                     external_ids: Some(Jsonb(reference.joined_to(kept.external_ids.clone()))),
                     ..change(&kept)
                 };
-                orders::change(self.tx, id, &patch, Told::ByShop)?;
+                orders::change(self.tx, id, IfMatch(None), &patch, Told::ByShop)?;
                 Ok(Done::with("order", id, kept.customer_id, false))
             }
             (None, None, Some(order)) => self.order(Some(order)),
@@ -184,13 +184,11 @@ impl News<'_, '_> {
         let Some(reference) = person.reference(&self.source) else {
             return Ok(Done::ignored("nothing to be recognised by"));
         };
-        let found =
-            references::resolve_many(self.tx, &[Some(&reference)], OnUnknownCustomer::Create);
-        let found = match found?.into_iter().next().transpose() {
+        let found = match references::resolve(self.tx, &reference, OnUnknownCustomer::Create)? {
             Err(error) if references::is_erased(&error) => {
                 return Ok(Done::ignored("who this was has been erased"));
             }
-            found => found?.and_then(|found| found.customer_id),
+            found => found?.customer_id,
         };
         let Some(customer) = found else { return Ok(Done::ignored("nobody")) };
         let patch = CustomerPatch {
@@ -229,14 +227,10 @@ impl News<'_, '_> {
         let Some(reference) = person.reference(&self.source) else {
             return Ok(Done::ignored("nothing to be recognised by"));
         };
-        let found = references::resolve_many(
-            self.tx,
-            &[Some(&reference)],
-            OnUnknownCustomer::KeepAnonymous,
-        )?;
-        let found = match found.into_iter().next().transpose() {
+        let unknown = OnUnknownCustomer::KeepAnonymous;
+        let found = match references::resolve(self.tx, &reference, unknown)? {
             Err(error) if references::is_erased(&error) => None,
-            found => found?.and_then(|found| found.customer_id),
+            found => found?.customer_id,
         };
         let Some(customer) = found else { return Ok(Done::ignored("nobody is known by this")) };
         let asked = NewDataRequest {
@@ -273,6 +267,7 @@ impl News<'_, '_> {
         let (reference, is_completed) = (native.external_id.clone(), native.is_completed);
         let consent = native.person.consent;
         let patch = native.into_patch(&self.source);
+        patch.validate().map_err(|errors| Error::invalid(field_errors(&errors)))?;
         let done = self.cart_patch(&reference.id, &patch)?;
         if let (Some((_, id)), true) = (done.resource, is_completed) {
             carts::close(self.tx, id)?;
@@ -284,18 +279,17 @@ impl News<'_, '_> {
     }
 
     pub fn cart_patch(&mut self, id: &str, patch: &CartPatch) -> Result<Done> {
-        patch.validate().map_err(|errors| Error::invalid(field_errors(&errors)))?;
         let mut patch = patch.clone();
         patch.channel_id = patch.channel_id.or(Some(Some(self.channel)));
         let reference = self.reference(id);
-        let saved = carts::upsert(self.tx, &patch, &reference, ANY_VERSION, Told::ByShop)?;
+        let saved = carts::upsert(self.tx, &patch, &reference, UNCONDITIONAL, Told::ByShop)?;
         let cart = saved.resource;
         Ok(Done::with("cart", cart.id, cart.customer_id, saved.is_new))
     }
 
     pub fn product(&mut self, id: &str, patch: &ProductPatch) -> Result<Done> {
         let reference = self.reference(id);
-        let saved = products::upsert(self.tx, patch, &reference, ANY_VERSION)?;
+        let saved = products::upsert(self.tx, patch, &reference, UNCONDITIONAL)?;
         Ok(Done::with("product", saved.resource.id, None, saved.is_new))
     }
 }

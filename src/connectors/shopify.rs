@@ -5,7 +5,7 @@
 use serde_json::Value;
 
 use super::fields::Fields;
-use super::native::{NativeCart, NativeConsent, NativeOrder, NativePerson, Priced, address};
+use super::native::{NativeCart, NativeConsent, NativeOrder, NativePerson, Priced, address, codes};
 use super::process::{Done, News};
 use crate::carts::types::NewCartLineItem;
 use crate::consents::SettableConsentState;
@@ -123,7 +123,7 @@ fn order(body: &Fields, source: &str) -> Option<NativeOrder> {
         cart: cart.map(|id| ExternalId { source: source.to_owned(), id }),
         billing_address: address(&body.object("billing_address"), &ADDRESS),
         shipping_address: address(&shipped_to, &ADDRESS),
-        discount_codes: codes(body),
+        discount_codes: codes(&body.list("discount_codes")),
         utm: body.text("landing_site", 2000).and_then(|page| utm(&page)),
         note: body.text("note", 5000),
         cancel_reason: body.text("cancel_reason", 500),
@@ -185,15 +185,6 @@ fn line(line: &Fields, currency: &str) -> Option<NewLineItem> {
         tax_total: Some(money(sum("tax_lines", "price"))),
         total: None,
     })
-}
-
-fn codes(body: &Fields) -> Vec<String> {
-    let codes = body.list("discount_codes");
-    let mut codes: Vec<String> = codes.iter().filter_map(|one| one.text("code", 100)).collect();
-    codes.sort_unstable();
-    codes.dedup();
-    codes.truncate(50);
-    codes
 }
 
 /// The campaign in the address of the first page.

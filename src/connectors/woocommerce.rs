@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::fields::Fields;
-use super::native::{NativeOrder, NativePerson, Priced, address};
+use super::native::{NativeOrder, NativePerson, Priced, address, codes};
 use super::process::{Done, News};
 use crate::error::Result;
 use crate::orders::types::{FinancialStatus, FulfillmentStatus, OrderStatus};
@@ -75,7 +75,7 @@ fn order(body: &Fields) -> Option<NativeOrder> {
         cart: None,
         billing_address: address(&billing, &ADDRESS),
         shipping_address: address(&body.object("shipping"), &ADDRESS),
-        discount_codes: codes(body),
+        discount_codes: codes(&body.list("coupon_lines")),
         utm: None,
         note: body.text("customer_note", 5000),
         cancel_reason: None,
@@ -144,15 +144,6 @@ fn line(line: &Fields, currency: &str) -> Option<NewLineItem> {
         tax_total: Some(money(line.amount("total_tax", currency))),
         total: Some(money(total)),
     })
-}
-
-fn codes(body: &Fields) -> Vec<String> {
-    let codes = body.list("coupon_lines");
-    let mut codes: Vec<String> = codes.iter().filter_map(|one| one.text("code", 100)).collect();
-    codes.sort_unstable();
-    codes.dedup();
-    codes.truncate(50);
-    codes
 }
 
 fn refund(refund: &Fields, currency: &str) -> NewRefund {

@@ -216,6 +216,15 @@ pub fn resolve_many(
         .collect())
 }
 
+/// The same for one: whom it means, or why it is refused.
+pub fn resolve(
+    tx: &mut Tx,
+    reference: &CustomerReference,
+    unknown: OnUnknownCustomer,
+) -> Result<Result<Referenced>> {
+    Ok(resolve_many(tx, &[Some(reference)], unknown)?.pop().expect("BUG: one in, one out"))
+}
+
 /// Whether somebody is refused because they were erased.
 pub fn is_erased(error: &Error) -> bool {
     matches!(error, Error::Problem(rejection) if rejection.code == Code::IDENTITY_ERASED.name)

@@ -18,6 +18,10 @@ pub struct IfNoneMatch {
     pub create_only: bool,
 }
 
+/// What our own upserts ask: nothing.
+pub const UNCONDITIONAL: (IfMatch, IfNoneMatch) =
+    (IfMatch(None), IfNoneMatch { create_only: false });
+
 impl IfMatch {
     /// 412 unless `version` is what the caller named.
     pub fn check(self, version: i64) -> Result<()> {

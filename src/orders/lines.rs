@@ -14,7 +14,7 @@ use super::totals::LineAmounts;
 use super::types::{LineRow, OrderRow};
 use crate::db::{Conn, Tx};
 use crate::error::{Error, FieldError, Result};
-use crate::products::Product;
+use crate::products::{self, Named};
 use crate::schema::order_line_items as l;
 
 /// Some of a line: named by its id or its id in the order's source.
@@ -79,7 +79,11 @@ pub fn replaced(
     mut before: Vec<LineRow>,
     new: &[NewLineItem],
 ) -> Result<Vec<LineRow>> {
-    let products = products(tx, order, new)?;
+    let named: Vec<Named> = new.iter().map(NewLineItem::product).collect();
+    let (products, unknown) = products::of_lines(tx, &order.source, &named)?;
+    if !unknown.is_empty() {
+        return Err(Error::invalid(unknown));
+    }
     let mut faults = Vec::new();
     let mut lines = Vec::with_capacity(new.len());
     for (at, (line, product_id)) in new.iter().zip(products).enumerate() {
@@ -93,6 +97,13 @@ pub fn replaced(
     }
     faults.extend(doubled(new));
     if faults.is_empty() { Ok(lines) } else { Err(Error::invalid(faults)) }
+}
+
+impl NewLineItem {
+    fn product(&self) -> Named<'_> {
+        let (external_id, sku) = (self.product_external_id.as_deref(), self.sku.as_deref());
+        Named { id: self.product_id, external_id, sku }
+    }
 }
 
 fn row(
@@ -146,28 +157,6 @@ fn doubled(new: &[NewLineItem]) -> Vec<FieldError> {
         FieldError::at(format!("#/line_items/{at}/external_id"), "already_exists", detail)
     });
     doubled.collect()
-}
-
-/// The product of each line, as far as it is known; 422 for one that is named by an id that is none.
-fn products(tx: &mut Tx, order: &OrderRow, new: &[NewLineItem]) -> Result<Vec<Option<Uuid>>> {
-    let ids: Vec<Uuid> = new.iter().filter_map(|line| line.product_id).collect();
-    let outside: Vec<&str> =
-        new.iter().filter_map(|line| line.product_external_id.as_deref()).collect();
-    let skus: Vec<&str> = new.iter().filter_map(|line| line.sku.as_deref()).collect();
-    let known = Product::identify(tx, &order.source, &ids, &outside, &skus)?;
-    let mut faults = Vec::new();
-    let found = new.iter().enumerate().map(|(at, line)| {
-        if line.product_id.is_some_and(|id| !known.ids.contains(&id)) {
-            let pointer = format!("#/line_items/{at}/product_id");
-            let detail = "there is no such product in this workspace";
-            faults.push(FieldError::at(pointer, "not_found", detail));
-        }
-        let by_outside = || known.outside.get(line.product_external_id.as_ref()?).copied();
-        let by_sku = || known.skus.get(line.sku.as_ref()?).copied();
-        line.product_id.or_else(by_outside).or_else(by_sku)
-    });
-    let found = found.collect();
-    if faults.is_empty() { Ok(found) } else { Err(Error::invalid(faults)) }
 }
 
 /// Stores the lines of an order in the place of those that were there.

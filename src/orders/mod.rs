@@ -127,13 +127,7 @@ async fn update_order(
     patch: Json<OrderPatch>,
 ) -> Result<Reply> {
     let grant = caller.must(Scope::OrdersWrite)?;
-    grant
-        .write(move |tx| {
-            let before = write::lock(tx, *id)?;
-            if_match.check(before.row.version)?;
-            Ok(Found(patch.save(tx, before, Told::ByCaller)?.order))
-        })
-        .await
+    grant.write(move |tx| write::change(tx, *id, if_match, &patch, Told::ByCaller).map(Found)).await
 }
 
 /// Cancel an order

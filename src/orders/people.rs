@@ -10,14 +10,10 @@ impl OrderPatch {
     /// Finds or makes the customer, where the order says something new about who it is.
     pub(super) fn take_customer(&self, tx: &mut Tx, order: &mut OrderRow) -> Result<()> {
         let Some(reference) = self.reference(order) else { return Ok(()) };
-        let resolved =
-            references::resolve_many(tx, &[Some(&reference)], OnUnknownCustomer::Create)?;
-        match resolved.into_iter().next().transpose() {
+        match references::resolve(tx, &reference, OnUnknownCustomer::Create)? {
             Ok(found) => {
-                if let Some(found) = found {
-                    order.customer_id = found.customer_id;
-                    order.origin_customer_id = found.origin_customer_id;
-                }
+                order.customer_id = found.customer_id;
+                order.origin_customer_id = found.origin_customer_id;
                 Ok(())
             }
             Err(error) if references::is_erased(&error) => {

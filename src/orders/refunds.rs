@@ -261,8 +261,7 @@ fn enter_one(
     told: Told,
     pointer: &str,
 ) -> Result<RefundRow> {
-    let paid_back = new.amount.within(&draft.row.currency, &format!("{pointer}/amount"));
-    let paid_back = paid_back.map_err(|fault| Error::invalid(vec![fault]))?;
+    let paid_back = new.amount.within(&draft.row.currency, &format!("{pointer}/amount"))?;
     let refunded_total = draft.row.refunded_total + paid_back;
     if told == Told::ByShop {
         draft.row.paid_total = draft.row.paid_total.max(refunded_total);

@@ -2,7 +2,7 @@
 
 use super::requests::{NewLineItem, OrderPatch};
 use super::types::{LineRow, OrderRow};
-use crate::error::{Error, FieldError, Result};
+use crate::error::{FieldError, Result};
 use crate::values::money::{MOST, Money};
 
 /// An amount that may be absent.
@@ -67,7 +67,7 @@ fn compare(
 impl OrderPatch {
     /// Takes the amounts over, computes those that follow, and compares with what was said of them.
     pub(super) fn settle(&self, order: &mut OrderRow, lines: &[LineRow]) -> Result<()> {
-        self.take_parts(order).and_then(|()| self.add_up(order, lines)).map_err(refused)
+        Ok(self.take_parts(order).and_then(|()| self.add_up(order, lines))?)
     }
 
     fn take_parts(&self, order: &mut OrderRow) -> Result<(), FieldError> {
@@ -105,8 +105,4 @@ impl OrderPatch {
         order.total = within(i128::from(order.subtotal) + rest, "#/total")?;
         compare(total, order.total, &currency, "#/total")
     }
-}
-
-fn refused(fault: FieldError) -> Error {
-    Error::invalid(vec![fault])
 }

@@ -19,6 +19,7 @@ use super::types::{FinancialStatus, FulfillmentStatus, LineRow, Order, OrderRow,
 use super::{of, with_deleted};
 use crate::attributes::{self, AttributeResource, Attributes, Definitions};
 use crate::carts;
+use crate::channels;
 use crate::customers::{self, LifecycleStage};
 use crate::db::Tx;
 use crate::db::json::Jsonb;
@@ -72,8 +73,7 @@ pub fn record_many(tx: &mut Tx, items: &[NewOrder], is_atomic: bool) -> Result<B
         match known.first() {
             None => Ok((201, create(tx, new, Told::ByCaller)?.id)),
             Some((.., id)) => {
-                let before = lock(tx, *id)?;
-                OrderPatch::from(new.clone()).save(tx, before, Told::ByCaller)?;
+                change(tx, *id, IfMatch(None), &OrderPatch::from(new.clone()), Told::ByCaller)?;
                 Ok((200, *id))
             }
         }
@@ -97,9 +97,7 @@ pub fn upsert(
         Some(id) => {
             patch.external_ids =
                 patch.external_ids.map(|Jsonb(ids)| Jsonb(reference.joined_to(ids)));
-            let before = lock(tx, id)?;
-            if_match.check(before.row.version)?;
-            Ok(Upserted { resource: patch.save(tx, before, told)?.order, is_new: false })
+            Ok(Upserted { resource: change(tx, id, if_match, &patch, told)?, is_new: false })
         }
         None => {
             if_match.check(0)?;
@@ -123,8 +121,15 @@ pub fn lock(tx: &mut Tx, id: Uuid) -> Result<Stored> {
 }
 
 /// Changes an order that is there.
-pub fn change(tx: &mut Tx, id: Uuid, patch: &OrderPatch, told: Told) -> Result<Order> {
+pub fn change(
+    tx: &mut Tx,
+    id: Uuid,
+    if_match: IfMatch,
+    patch: &OrderPatch,
+    told: Told,
+) -> Result<Order> {
     let before = lock(tx, id)?;
+    if_match.check(before.row.version)?;
     Ok(patch.save(tx, before, told)?.order)
 }
 
@@ -273,11 +278,8 @@ impl OrderPatch {
 
     /// The channel has to be there; the cart becomes this order.
     fn take_places(&self, tx: &mut Tx, order: &mut OrderRow) -> Result<()> {
-        if let Some(Some(channel)) = self.channel_id
-            && !crate::channels::exists_many(tx, &[channel])?.contains(&channel)
-        {
-            let detail = "`channel_id` must be a channel of this workspace";
-            return Err(Error::field("#/channel_id", "not_found", detail));
+        if let Some(channel) = self.channel_id {
+            channels::check_reference(tx, channel)?;
         }
         if let Some(reference) = &self.cart {
             order.cart_id =

@@ -16,7 +16,7 @@ pub use write::{create, upsert};
 
 use crate::auth::{Caller, Scope};
 use crate::db::{Conn, Tx, WorkspaceId};
-use crate::error::Result;
+use crate::error::{FieldError, Result};
 use crate::external_ids::{self, ExternalId, Owner};
 use crate::http::{
     Batch, BatchOptions, Created, Found, IfMatch, IfNoneMatch, Json, NoContent, Path, Query, Reply,
@@ -149,40 +149,65 @@ impl Product {
         let found = of(tx.workspace).filter(products::id.eq(id));
         Ok(found.select(Self::as_select()).for_no_key_update().first(tx.pg)?)
     }
-    /// Products that are not deleted, by what the lines of an order call them: id, outside id in
-    /// `source`, SKU. One statement for each way that is used.
-    pub fn identify(
-        conn: &mut Conn,
-        source: &str,
-        ids: &[Uuid],
-        outside: &[&str],
-        skus: &[&str],
-    ) -> Result<Identified> {
-        let mut found = Identified::default();
-        if !ids.is_empty() {
-            let there = of(conn.workspace).filter(products::id.eq_any(ids));
-            found.ids = there.select(products::id).load(conn.pg)?.into_iter().collect();
-        }
-        let outside: Vec<ExternalId> = outside
-            .iter()
-            .map(|id| ExternalId { source: source.to_owned(), id: (*id).to_owned() })
-            .collect();
-        let outside: Vec<&ExternalId> = outside.iter().collect();
-        let outside = external_ids::find_many(conn, Owner::Product, &outside)?;
-        found.outside = outside.into_iter().map(|(_, id, product)| (id, product)).collect();
-        if !skus.is_empty() {
-            let there = of(conn.workspace).filter(products::sku.eq_any(skus));
-            let there = there.select((products::sku.assume_not_null(), products::id));
-            found.skus = there.load(conn.pg)?.into_iter().collect();
-        }
-        Ok(found)
-    }
 }
 
-/// Products found by what others call them.
-#[derive(Debug, Default)]
-pub struct Identified {
-    pub ids: HashSet<Uuid>,
-    pub outside: HashMap<String, Uuid>,
-    pub skus: HashMap<String, Uuid>,
+/// What a line of an order or cart calls its product.
+#[derive(Debug, Clone, Copy)]
+pub struct Named<'a> {
+    pub id: Option<Uuid>,
+    /// Its id in the source of the order or cart.
+    pub external_id: Option<&'a str>,
+    pub sku: Option<&'a str>,
+}
+
+/// The product of each line, as far as it is known, and the faults of lines that name one by an id
+/// that is none. One statement for each way of naming that is used.
+pub fn of_lines(
+    conn: &mut Conn,
+    source: &str,
+    lines: &[Named],
+) -> Result<(Vec<Option<Uuid>>, Vec<FieldError>)> {
+    let ids = known_ids(conn, lines.iter().filter_map(|line| line.id).collect())?;
+    let outside = by_external_id(conn, source, lines.iter().filter_map(|line| line.external_id))?;
+    let skus = by_sku(conn, lines.iter().filter_map(|line| line.sku).collect())?;
+    let is_unknown = |line: &Named| line.id.is_some_and(|id| !ids.contains(&id));
+    let unknown = lines.iter().enumerate().filter(|(_, line)| is_unknown(line)).map(|(at, _)| {
+        let detail = "there is no such product in this workspace";
+        FieldError::at(format!("#/line_items/{at}/product_id"), "not_found", detail)
+    });
+    let products = lines.iter().map(|line| {
+        let by_outside = || outside.get(line.external_id?).copied();
+        let by_sku = || skus.get(line.sku?).copied();
+        line.id.or_else(by_outside).or_else(by_sku)
+    });
+    Ok((products.collect(), unknown.collect()))
+}
+
+fn known_ids(conn: &mut Conn, ids: Vec<Uuid>) -> Result<HashSet<Uuid>> {
+    if ids.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let there = of(conn.workspace).filter(products::id.eq_any(ids));
+    Ok(there.select(products::id).load(conn.pg)?.into_iter().collect())
+}
+
+fn by_external_id<'a>(
+    conn: &mut Conn,
+    source: &str,
+    ids: impl Iterator<Item = &'a str>,
+) -> Result<HashMap<String, Uuid>> {
+    let ids = ids.map(|id| ExternalId { source: source.to_owned(), id: id.to_owned() });
+    let ids: Vec<ExternalId> = ids.collect();
+    let ids: Vec<&ExternalId> = ids.iter().collect();
+    let found = external_ids::find_many(conn, Owner::Product, &ids)?;
+    Ok(found.into_iter().map(|(_, id, product)| (id, product)).collect())
+}
+
+fn by_sku(conn: &mut Conn, skus: Vec<&str>) -> Result<HashMap<String, Uuid>> {
+    if skus.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let there = of(conn.workspace).filter(products::sku.eq_any(skus));
+    let there = there.select((products::sku.assume_not_null(), products::id));
+    Ok(there.load(conn.pg)?.into_iter().collect())
 }

@@ -10,7 +10,8 @@ use crate::attributes::{self, Attributes};
 use crate::db::Tx;
 use crate::error::{FieldError, Result};
 use crate::external_ids::{self, ExternalId, Owner};
-use crate::http::{IfMatch, IfNoneMatch};
+use crate::http::IfMatch;
+use crate::http::conditional::UNCONDITIONAL;
 use crate::organizations::{self, Organization, OrganizationPatch};
 
 fn reference(id: &str) -> ExternalId {
@@ -38,10 +39,9 @@ pub fn make(
 ) -> Result<Option<Uuid>> {
     let name = patch.name.clone().unwrap_or_else(|| id.chars().take(200).collect());
     let patch = OrganizationPatch { name: Some(name), ..patch.clone() };
-    let conditions = (IfMatch(None), IfNoneMatch { create_only: false });
     let mut made = None;
     attempt(tx, ignored, "#/traits", |tx| {
-        let upserted = organizations::upsert(tx, &patch, &reference(id), conditions)?;
+        let upserted = organizations::upsert(tx, &patch, &reference(id), UNCONDITIONAL)?;
         made = Some(upserted.resource.id);
         Ok(())
     })?;

@@ -11,13 +11,12 @@ use crate::db::Tx;
 use crate::db::json::Jsonb;
 use crate::error::{FieldError, Result};
 use crate::external_ids::{self, ExternalId, Owner};
-use crate::http::{IfMatch, IfNoneMatch};
+use crate::http::conditional::UNCONDITIONAL;
 use crate::orders::types::{FinancialStatus, Utm};
 use crate::orders::{self, NewRefund, OrderPatch};
 use crate::sources::Told;
 use crate::touchpoints::NewTouchpoint;
 
-const ANY: (IfMatch, IfNoneMatch) = (IfMatch(None), IfNoneMatch { create_only: false });
 /// Where refusals of orders and carts point.
 const AT: &str = "#/properties";
 
@@ -65,7 +64,7 @@ pub fn sell(
         }
     }
     attempt(tx, ignored, AT, |tx| {
-        orders::upsert(tx, &patch, &reference, ANY, Told::ByShop).map(drop)
+        orders::upsert(tx, &patch, &reference, UNCONDITIONAL, Told::ByShop).map(drop)
     })?;
     Ok(())
 }
@@ -117,7 +116,7 @@ pub fn fill(
         patch.channel_id = around.channel.map(Some);
     }
     attempt(tx, ignored, AT, |tx| {
-        carts::upsert(tx, &patch, &reference(&report.id), ANY, Told::ByShop).map(drop)
+        carts::upsert(tx, &patch, &reference(&report.id), UNCONDITIONAL, Told::ByShop).map(drop)
     })?;
     Ok(())
 }
