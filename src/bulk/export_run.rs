@@ -13,6 +13,7 @@ use super::run::STRETCH;
 use crate::app::App;
 use crate::audit;
 use crate::customers;
+use crate::db::ids::IdRange;
 use crate::db::{Conn, Outcome, Server, Session, Tx, id};
 use crate::error::{Error, Result};
 use crate::jobs::Job;
@@ -104,14 +105,6 @@ pub fn columns(resource: BulkResource, asked: &[String]) -> Vec<String> {
     }
 }
 
-/// Which records an export holds.
-pub struct Range {
-    pub after: Option<Uuid>,
-    pub from: Option<Uuid>,
-    pub until: Option<Uuid>,
-    pub limit: i64,
-}
-
 /// Carries out a stretch of an export, and queues the next.
 pub fn work(app: &App, session: &Session, job: &Job) -> Result<()> {
     let id = job.id_of("bulk_job_id")?;
@@ -153,13 +146,13 @@ fn stretch(app: &App, session: &Session, mut row: Row) -> Result<()> {
     let until = Instant::now() + STRETCH;
     let settings: ExportSettings = row.settings.parse()?;
     if row.total.is_none() {
-        let range = range(&row, &settings);
-        let read = |conn: &mut Conn| count(conn, row.resource, &settings, &range);
+        let all = IdRange { after: None, ..left(&row, &settings) };
+        let read = |conn: &mut Conn| count(conn, row.resource, &settings, all);
         row.total = Some(app.db.read(Server::Replica, session, &read)?);
     }
     while Instant::now() < until {
-        let range = range(&row, &settings);
-        let read = |conn: &mut Conn| page(conn, row.resource, &settings, &range);
+        let left = left(&row, &settings);
+        let read = |conn: &mut Conn| page(conn, row.resource, &settings, left);
         let records = app.db.read(Server::Replica, session, &read)?;
         let written = written(&row, &settings, &records)?;
         let stored = app.db.write(session, &|tx| store(tx, &row, &records, &written))?;
@@ -171,12 +164,12 @@ fn stretch(app: &App, session: &Session, mut row: Row) -> Result<()> {
     app.db.write(session, &|tx| lock(tx, row.id)?.enqueue(tx, "exports.run").map(Outcome::Commit))
 }
 
-fn range(row: &Row, settings: &ExportSettings) -> Range {
-    Range {
-        after: row.after_id,
+/// Which records are left to export.
+fn left(row: &Row, settings: &ExportSettings) -> IdRange {
+    IdRange {
         from: settings.created_at_gte.map(id::floor),
         until: settings.created_at_lt.map(id::floor),
-        limit: RECORDS,
+        after: row.after_id,
     }
 }
 
@@ -184,15 +177,12 @@ fn count(
     conn: &mut Conn,
     resource: BulkResource,
     settings: &ExportSettings,
-    range: &Range,
+    ids: IdRange,
 ) -> Result<i64> {
-    let bounds = (range.from, range.until);
     match resource {
-        BulkResource::Customers => {
-            customers::count_matching(conn, settings.r#where.as_ref(), bounds)
-        }
-        BulkResource::Organizations => organizations::count_all(conn, bounds),
-        BulkResource::Touchpoints => journal::read::count_all(conn, bounds),
+        BulkResource::Customers => customers::count_matching(conn, settings.r#where.as_ref(), ids),
+        BulkResource::Organizations => organizations::count_all(conn, ids),
+        BulkResource::Touchpoints => journal::read::count_all(conn, ids),
     }
 }
 
@@ -201,21 +191,14 @@ fn page(
     conn: &mut Conn,
     resource: BulkResource,
     settings: &ExportSettings,
-    range: &Range,
+    ids: IdRange,
 ) -> Result<Vec<Value>> {
-    let bounds = (range.from, range.until);
-    let (after, limit) = (range.after, range.limit);
     match resource {
         BulkResource::Customers => {
-            let condition = settings.r#where.as_ref();
-            values(&customers::matching_after(conn, condition, bounds, (after, limit))?)
+            values(&customers::matching(conn, settings.r#where.as_ref(), ids, RECORDS)?)
         }
-        BulkResource::Organizations => {
-            values(&organizations::all_after(conn, bounds, (after, limit))?)
-        }
-        BulkResource::Touchpoints => {
-            values(&journal::read::all_after(conn, bounds, (after, limit))?)
-        }
+        BulkResource::Organizations => values(&organizations::all(conn, ids, RECORDS)?),
+        BulkResource::Touchpoints => values(&journal::read::oldest(conn, ids, RECORDS)?),
     }
 }
 

@@ -15,6 +15,7 @@ use super::types::{CustomerFields, CustomerStatus, LifecycleStage, StatsRow};
 use super::{Customer, with_stats};
 use crate::attributes::{AttributeResource, Definitions};
 use crate::auth::{Caller, Scope};
+use crate::db::ids::IdRange;
 use crate::db::keyset::{SortKey, SortKind};
 use crate::db::{Conn, WorkspaceId};
 use crate::error::{Error, Result};
@@ -259,48 +260,27 @@ fn load(conn: &mut Conn, slice: &Slice, matching: impl Fn() -> Matching) -> Resu
     slice.list(rows.into_iter().map(Customer::from).collect(), total)
 }
 
-/// The ids from one to before another, which are the times from one to before another.
-type Bounds = (Option<Uuid>, Option<Uuid>);
-
-fn within(
-    conn: &mut Conn,
-    condition: Option<&Predicate>,
-    (from, until): Bounds,
-) -> Result<Matching> {
-    let mut found = with_stats(conn.workspace).into_boxed();
-    if let Some(condition) = condition {
-        found = found.filter(check(conn, condition)?);
-    }
-    if let Some(from) = from {
-        found = found.filter(customers::id.ge(from));
-    }
-    if let Some(until) = until {
-        found = found.filter(customers::id.lt(until));
-    }
-    Ok(found)
+fn within(conn: &mut Conn, condition: Option<&Predicate>, ids: IdRange) -> Result<Matching> {
+    let found = with_stats(conn.workspace).filter(ids.holds("customers.id")).into_boxed();
+    Ok(match condition {
+        Some(condition) => found.filter(check(conn, condition)?),
+        None => found,
+    })
 }
 
 /// How many customers a condition finds.
-pub fn count_matching(
-    conn: &mut Conn,
-    condition: Option<&Predicate>,
-    bounds: Bounds,
-) -> Result<i64> {
-    Ok(within(conn, condition, bounds)?.count().get_result(conn.pg)?)
+pub fn count_matching(conn: &mut Conn, condition: Option<&Predicate>, ids: IdRange) -> Result<i64> {
+    Ok(within(conn, condition, ids)?.count().get_result(conn.pg)?)
 }
 
-/// Some of the customers that a condition finds, the oldest first, after one of them.
-pub fn matching_after(
+/// Some of the customers that a condition finds, the oldest first.
+pub fn matching(
     conn: &mut Conn,
     condition: Option<&Predicate>,
-    bounds: Bounds,
-    (after, limit): (Option<Uuid>, i64),
+    ids: IdRange,
+    limit: i64,
 ) -> Result<Vec<Customer>> {
-    let mut found = within(conn, condition, bounds)?;
-    if let Some(after) = after {
-        found = found.filter(customers::id.gt(after));
-    }
-    let rows: Vec<(CustomerFields, Option<StatsRow>)> = found
+    let rows: Vec<(CustomerFields, Option<StatsRow>)> = within(conn, condition, ids)?
         .order(customers::id)
         .limit(limit)
         .select((CustomerFields::as_select(), Option::<StatsRow>::as_select()))

@@ -10,6 +10,7 @@ mod expression;
 pub mod grants;
 pub mod group;
 pub mod id;
+pub mod ids;
 pub mod json;
 pub mod keyset;
 pub mod migrate;

@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::Direction;
 use super::touchpoint::{Touchpoint, TouchpointRow};
+use crate::db::ids::IdRange;
 use crate::db::json::RawJson;
 use crate::db::keyset::{SortKey, SortKind};
 use crate::db::{Conn, WorkspaceId, id};
@@ -33,35 +34,15 @@ pub fn all(workspace: WorkspaceId) -> Question {
     of(workspace).into_boxed()
 }
 
-/// The ids from one to before another, which are the times from one to before another.
-type Bounds = (Option<Uuid>, Option<Uuid>);
-
-fn within(workspace: WorkspaceId, (from, until): Bounds) -> Question {
-    let mut question = all(workspace);
-    if let Some(from) = from {
-        question = question.filter(touchpoints::id.ge(from));
-    }
-    if let Some(until) = until {
-        question = question.filter(touchpoints::id.lt(until));
-    }
-    question
-}
-
 /// How many touchpoints there are.
-pub fn count_all(conn: &mut Conn, bounds: Bounds) -> Result<i64> {
-    Ok(within(conn.workspace, bounds).count().get_result(conn.pg)?)
+pub fn count_all(conn: &mut Conn, ids: IdRange) -> Result<i64> {
+    let question = all(conn.workspace).filter(ids.holds("touchpoints.id"));
+    Ok(question.count().get_result(conn.pg)?)
 }
 
-/// Some touchpoints, the oldest first, after one of them.
-pub fn all_after(
-    conn: &mut Conn,
-    bounds: Bounds,
-    (after, limit): (Option<Uuid>, i64),
-) -> Result<Vec<Touchpoint>> {
-    let mut question = within(conn.workspace, bounds);
-    if let Some(after) = after {
-        question = question.filter(touchpoints::id.gt(after));
-    }
+/// Some touchpoints, the oldest first.
+pub fn oldest(conn: &mut Conn, ids: IdRange, limit: i64) -> Result<Vec<Touchpoint>> {
+    let question = all(conn.workspace).filter(ids.holds("touchpoints.id"));
     let question = question.order(touchpoints::id).limit(limit);
     let rows: Vec<TouchpointRow> = question.select(TouchpointRow::as_select()).load(conn.pg)?;
     Ok(rows.into_iter().map(Into::into).collect())

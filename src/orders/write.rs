@@ -218,7 +218,9 @@ impl OrderPatch {
             order.phone =
                 phone.as_deref().and_then(|raw| Phone::parse(raw, None)).map(|phone| phone.e164);
         }
-        order.placed_at = journal::instant(self.placed_at, order.placed_at, "#/placed_at")?;
+        if self.placed_at.is_some() {
+            order.placed_at = journal::instant(self.placed_at, now, "#/placed_at")?;
+        }
         for (at, pointer) in [
             (self.paid_at, "#/paid_at"),
             (self.fulfilled_at, "#/fulfilled_at"),

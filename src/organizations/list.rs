@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::{Organization, of};
 use crate::auth::{Caller, Scope};
+use crate::db::ids::IdRange;
 use crate::db::keyset::{SortKey, SortKind};
 use crate::db::{Conn, WorkspaceId};
 use crate::error::Result;
@@ -89,35 +90,15 @@ pub async fn list_organizations(
 
 type Matching = IntoBoxed<'static, of, Pg>;
 
-/// The ids from one to before another, which are the times from one to before another.
-type Bounds = (Option<Uuid>, Option<Uuid>);
-
-fn within(workspace: WorkspaceId, (from, until): Bounds) -> Matching {
-    let mut found = of(workspace).into_boxed();
-    if let Some(from) = from {
-        found = found.filter(organizations::id.ge(from));
-    }
-    if let Some(until) = until {
-        found = found.filter(organizations::id.lt(until));
-    }
-    found
-}
-
 /// How many organizations there are.
-pub fn count_all(conn: &mut Conn, bounds: Bounds) -> Result<i64> {
-    Ok(within(conn.workspace, bounds).count().get_result(conn.pg)?)
+pub fn count_all(conn: &mut Conn, ids: IdRange) -> Result<i64> {
+    let found = of(conn.workspace).filter(ids.holds("organizations.id"));
+    Ok(found.count().get_result(conn.pg)?)
 }
 
-/// Some organizations, the oldest first, after one of them.
-pub fn all_after(
-    conn: &mut Conn,
-    bounds: Bounds,
-    (after, limit): (Option<Uuid>, i64),
-) -> Result<Vec<Organization>> {
-    let mut found = within(conn.workspace, bounds);
-    if let Some(after) = after {
-        found = found.filter(organizations::id.gt(after));
-    }
+/// Some organizations, the oldest first.
+pub fn all(conn: &mut Conn, ids: IdRange, limit: i64) -> Result<Vec<Organization>> {
+    let found = of(conn.workspace).filter(ids.holds("organizations.id"));
     let found = found.order(organizations::id).limit(limit);
     Ok(found.select(Organization::as_select()).load(conn.pg)?)
 }
