@@ -542,8 +542,9 @@ fn conform(method: &str, path: &str, answer: &Answer) {
     if !media_type.ends_with("json") {
         return;
     }
+    let schema = &content["schema"];
     let mut known = VALIDATORS.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let validator = known.entry(what.clone()).or_insert_with(|| validator(&content["schema"]));
+    let validator = known.entry(schema.to_string()).or_insert_with(|| validator(schema));
     let faults: Vec<String> = validator
         .iter_errors(&answer.json)
         .map(|error| format!("{}: {error}", error.instance_path()))
@@ -584,17 +585,38 @@ pub fn operation(method: &str, path: &str) -> Option<(String, &'static Value)> {
     item.get(&method).map(|operation| ((*pattern).clone(), operation))
 }
 
-/// A validator of one schema, with objects closed: a property too many is a fault.
+/// A validator of one schema, with objects closed: a property too many is a fault. It holds the
+/// components that the schema leads to and no others, or each would hold the whole document.
 fn validator(schema: &Value) -> jsonschema::Validator {
-    static COMPONENTS: LazyLock<Value> = LazyLock::new(|| {
-        let mut components = spec().document["components"].clone();
-        close(&mut components["schemas"]);
-        components
-    });
+    let mut components = json!({});
+    gather(schema, &mut components);
+    close(&mut components["schemas"]);
     let mut root = schema.clone();
     root["$schema"] = json!("https://json-schema.org/draft/2020-12/schema");
-    root["components"] = COMPONENTS.clone();
+    root["components"] = components;
     jsonschema::options().should_validate_formats(true).build(&root).expect("a schema")
+}
+
+/// Adds every component that a schema refers to, and those that they refer to.
+fn gather(schema: &Value, components: &mut Value) {
+    match schema {
+        Value::Object(map) => {
+            if let Some(name) = map.get("$ref").and_then(reference)
+                && components["schemas"][name].is_null()
+            {
+                let component = &spec().document["components"]["schemas"][name];
+                components["schemas"][name] = component.clone();
+                gather(component, components);
+            }
+            map.values().for_each(|inner| gather(inner, components));
+        }
+        Value::Array(items) => items.iter().for_each(|inner| gather(inner, components)),
+        _ => {}
+    }
+}
+
+fn reference(value: &Value) -> Option<&str> {
+    value.as_str()?.strip_prefix("#/components/schemas/")
 }
 
 fn close(schema: &mut Value) {
