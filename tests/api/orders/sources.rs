@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{PATH, at, eur, kinds, line, ropes};
 use crate::dice::Dice;
-use crate::harness::workspace;
+use crate::harness::{App, workspace};
 
 const OUTSIDE: &str = "/v1/orders/external/shop/450789469";
 
@@ -128,4 +128,24 @@ fn many_who_tell_of_a_new_order_at_once_make_one() {
     let list = client.get(&format!("{PATH}?limit=200")).expect(200).json;
     assert_eq!(list["data"].as_array().map(Vec::len), Some(10));
     assert_eq!(list["data"][0]["version"], 4);
+}
+
+#[test]
+fn a_batch_may_reach_back_over_more_months_than_there_are_attempts() {
+    let app = App::alone(&[]);
+    let client = app.workspace(&["*"]);
+    let order = |month: i32| {
+        let mut body = ropes("ada@shop.example.com");
+        body["placed_at"] =
+            json!(format!("{}-{:02}-15T00:00:00Z", 1981 + month / 12, month % 12 + 1));
+        body["external_ids"] = json!([{ "source": "shop", "id": month.to_string() }]);
+        body
+    };
+    let items: Vec<Value> = (0..30).map(order).collect();
+    let answer = client.post("/v1/orders/batch", json!({ "items": items })).expect(207);
+    assert_eq!(answer.json["failed"], 0, "{}", answer.text);
+    assert_eq!(
+        client.get("/v1/orders?limit=200").expect(200).json["data"].as_array().map(Vec::len),
+        Some(30)
+    );
 }
