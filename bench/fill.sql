@@ -79,7 +79,7 @@ select :'workspace', customer_id, count(*), min(at) filter (where direction = 'i
        max(at) filter (where direction = 'inbound'), max(at) filter (where direction = 'outbound')
   from happened group by 2;
 
-insert into touchpoint_daily (workspace_id, day, channel_id, type, slot, n)
-select :'workspace', at::date, :'channel', type, 0, count(*) from happened group by 2, 4;
+insert into touchpoint_counts (workspace_id, at, channel_id, type, slot, n)
+select :'workspace', date_bin('15 minutes', at, '1970-01-01Z'), :'channel', type, 0, count(*) from happened group by 2, 4;
 
 drop table happened, people;

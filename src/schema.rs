@@ -688,9 +688,9 @@ diesel::table! {
 }
 
 diesel::table! {
-    touchpoint_daily (workspace_id, day, channel_id, type_, slot) {
+    touchpoint_counts (workspace_id, at, channel_id, type_, slot) {
         workspace_id -> Uuid,
-        day -> Date,
+        at -> Timestamptz,
         channel_id -> Uuid,
         #[sql_name = "type"]
         type_ -> Text,
@@ -846,7 +846,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     refresh_tokens,
     suppressions,
     tags,
-    touchpoint_daily,
+    touchpoint_counts,
     touchpoint_keys,
     touchpoints,
     trusted_issuers,

@@ -14,7 +14,7 @@ use crate::auth::{Caller, Scope};
 use crate::error::{Error, Result};
 use crate::http::reply::Plain;
 use crate::http::{Path, Query, Reply};
-use crate::journal::daily::{self, DailyCount};
+use crate::journal::counts::{self, DailyCount};
 use crate::values::time::check_date;
 
 /// The days to count, in UTC.
@@ -79,7 +79,7 @@ pub async fn get_channel_stats(
         .list(move |conn| {
             let (from, to) = period.days(conn.now.date_naive())?;
             Channel::must_exist(conn, *id)?;
-            let counts = daily::counts(conn, *id, from, to)?;
+            let counts = counts::by_day(conn, *id, from, to)?;
             Ok(Plain(ChannelStats::of(from, to, counts)))
         })
         .await

@@ -23,7 +23,7 @@ use crate::error::{Error, Result as Answer};
 const QUESTIONS: &[(&str, &str, &str)] = &[
     ("schema", "indexes and constraints", include_str!("verify/schema.sql")),
     ("partitions", "months", include_str!("verify/partitions.sql")),
-    ("touchpoint_daily", "counters", include_str!("verify/daily.sql")),
+    ("touchpoint_counts", "counters", include_str!("verify/counts.sql")),
     ("customer_activity", "counters", include_str!("verify/activity.sql")),
     ("customer_stats", "customers", include_str!("verify/stats.sql")),
     ("message_ids", "keys", include_str!("verify/message_ids.sql")),

@@ -2,21 +2,21 @@
 
 use std::collections::HashSet;
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, Utc};
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::sql_types::{
-    Array, BigInt, Date, Jsonb, Nullable, SmallInt, Text, Timestamptz, Uuid as SqlUuid,
+    Array, BigInt, Jsonb, Nullable, SmallInt, Text, Timestamptz, Uuid as SqlUuid,
 };
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{Direction, Entry, day};
+use super::{Direction, Entry, counts, day};
 use crate::db::{Tx, WorkspaceId, partitions};
 use crate::error::Result;
 
-/// Over how many rows a busy daily counter is spread.
+/// Over how many rows a busy counter is spread.
 const SLOTS: u128 = 16;
 
 /// Stores `entries` and counts them; returns the ids that were new. An entry whose (`source`,
@@ -37,7 +37,7 @@ struct Append<'a> {
     slot: i16,
     id: Vec<Uuid>,
     at: Vec<DateTime<Utc>>,
-    day: Vec<NaiveDate>,
+    quarter: Vec<DateTime<Utc>>,
     customer_id: Vec<Option<Uuid>>,
     origin_customer_id: Vec<Option<Uuid>>,
     anonymous_id: Vec<Option<&'a str>>,
@@ -68,7 +68,7 @@ impl<'a> Append<'a> {
             slot,
             id: column(entries, |e| e.id),
             at: column(entries, |e| crate::db::id::instant(e.id)),
-            day: column(entries, |e| day(e.id)),
+            quarter: column(entries, |e| counts::quarter(e.id)),
             customer_id: column(entries, |e| e.customer_id),
             origin_customer_id: column(entries, |e| e.origin_customer_id),
             anonymous_id: column(entries, |e| e.anonymous_id.as_deref()),
@@ -93,7 +93,7 @@ impl<'a> Append<'a> {
 /// After the arrays: keys first, then what they let through, then the figures over just that.
 /// Upserts run in key order, so two batches never wait for each other crosswise.
 const STORE: &str = "
-    as t(id, at, day, customer_id, origin_customer_id, anonymous_id, organization_id, channel_id,
+    as t(id, at, quarter, customer_id, origin_customer_id, anonymous_id, organization_id, channel_id,
          direction, type, name, source, message_id, subject, actor, value_amount, value_currency,
          content, context, properties, position)
 ), keyed as (
@@ -127,13 +127,13 @@ const STORE: &str = "
            first_seen_at = least(s.first_seen_at, excluded.first_seen_at),
            last_seen_at = greatest(s.last_seen_at, excluded.last_seen_at),
            last_contacted_at = greatest(s.last_contacted_at, excluded.last_contacted_at)
-), daily as (
-    insert into touchpoint_daily as d (workspace_id, day, channel_id, type, slot, n)
-    select scope.workspace_id, day, coalesce(channel_id, '00000000-0000-0000-0000-000000000000'),
+), counted as (
+    insert into touchpoint_counts as c (workspace_id, at, channel_id, type, slot, n)
+    select scope.workspace_id, quarter, coalesce(channel_id, '00000000-0000-0000-0000-000000000000'),
            type, scope.slot, count(*)
       from fresh, scope
-     group by scope.workspace_id, day, 3, type, scope.slot order by day, 3, type
-    on conflict (workspace_id, day, channel_id, type, slot) do update set n = d.n + excluded.n
+     group by scope.workspace_id, quarter, 3, type, scope.slot order by quarter, 3, type
+    on conflict (workspace_id, at, channel_id, type, slot) do update set n = c.n + excluded.n
 )
 insert into touchpoints
   (workspace_id, id, customer_id, origin_customer_id, anonymous_id, organization_id, channel_id,
@@ -158,8 +158,8 @@ impl QueryFragment<Pg> for Append<'_> {
         out.push_sql("::uuid[], ");
         out.push_bind_param::<Array<Timestamptz>, _>(&self.at)?;
         out.push_sql("::timestamptz[], ");
-        out.push_bind_param::<Array<Date>, _>(&self.day)?;
-        out.push_sql("::date[], ");
+        out.push_bind_param::<Array<Timestamptz>, _>(&self.quarter)?;
+        out.push_sql("::timestamptz[], ");
         out.push_bind_param::<Array<Nullable<SqlUuid>>, _>(&self.customer_id)?;
         out.push_sql("::uuid[], ");
         out.push_bind_param::<Array<Nullable<SqlUuid>>, _>(&self.origin_customer_id)?;

@@ -4,7 +4,7 @@
 //! [`append`]: deduplicated, stored and counted by one statement, in the caller's transaction.
 
 mod append;
-pub mod daily;
+pub mod counts;
 pub mod read;
 pub mod touchpoint;
 
@@ -133,15 +133,15 @@ pub fn check_occurred_at(at: DateTime<Utc>, now: DateTime<Utc>) -> Result<(), Fi
     Ok(())
 }
 
-/// The time of something that is going to be told: what was said, or `otherwise`; 422 at `pointer`
-/// where no touchpoint can have it.
+/// The time of something that is going to be told: what was said, or now; 422 at `pointer` where no
+/// touchpoint can have it.
 pub fn instant(
     said: Option<DateTime<Utc>>,
-    otherwise: DateTime<Utc>,
+    now: DateTime<Utc>,
     pointer: &str,
 ) -> Result<DateTime<Utc>> {
-    let Some(at) = said else { return Ok(otherwise) };
-    check_occurred_at(at, Utc::now()).map_err(|mut fault| {
+    let Some(at) = said else { return Ok(now) };
+    check_occurred_at(at, now).map_err(|mut fault| {
         let field = pointer.rsplit('/').next().unwrap_or_default();
         fault.detail = format!("`{field}` must lie between 1970 and tomorrow");
         fault.pointer = Some(pointer.to_owned());

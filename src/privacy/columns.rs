@@ -502,7 +502,7 @@ pub const TABLES: &[Columns] = &[
     // The hash is made with a key that no table holds, and stays so that nobody is written to again.
     table("suppressions", NONE, NONE, &["channel_type", "address_hash", "reason", "until"]),
     table("tags", NONE, NONE, &["name", "color", "description"]),
-    table("touchpoint_daily", NONE, NONE, &["day", "channel_id", "type", "slot", "n"]),
+    table("touchpoint_counts", NONE, NONE, &["at", "channel_id", "type", "slot", "n"]),
     table("touchpoint_keys", &["message_id"], NONE, &["source", "touchpoint_id"]),
     table(
         "touchpoints",

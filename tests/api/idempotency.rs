@@ -326,6 +326,6 @@ fn the_footprint_of_a_workspace_shows_every_write() {
     let client = workspace();
     let before = footprint(client.workspace_id);
     create(&client, json!({}));
-    let expected = ["customer_activity", "customers", "touchpoint_daily", "touchpoints"];
+    let expected = ["customer_activity", "customers", "touchpoint_counts", "touchpoints"];
     assert_eq!(changes(&before, &client), expected);
 }

@@ -28,10 +28,10 @@ const FAULTS: [(&str, &str, &[&str], &str); 26] = [
         "names the customer",
     ),
     (
-        "update touchpoint_daily set n = n + 1 where type = 'order.placed'",
-        "update touchpoint_daily set n = n - 1 where type = 'order.placed'",
-        &["touchpoint_daily"],
-        "`order.placed` on 2026-03-14",
+        "update touchpoint_counts set n = n + 1 where type = 'order.placed'",
+        "update touchpoint_counts set n = n - 1 where type = 'order.placed'",
+        &["touchpoint_counts"],
+        "`order.placed` at 2026-03-14",
     ),
     (
         "update customer_activity set last_at = last_at + interval '1 microsecond' where type = 'order.placed'",
@@ -122,7 +122,7 @@ const FAULTS: [(&str, &str, &[&str], &str); 26] = [
         "alter table touchpoints detach partition touchpoints_2026_03",
         "alter table touchpoints attach partition touchpoints_2026_03 for values
            from (uuid_v7_floor('2026-03-01Z')) to (uuid_v7_floor('2026-04-01Z'))",
-        &["partitions", "touchpoint_daily", "customer_activity", "customer_stats", "message_ids"],
+        &["partitions", "touchpoint_counts", "customer_activity", "customer_stats", "message_ids"],
         "touchpoints_2026_03 is not attached",
     ),
     (

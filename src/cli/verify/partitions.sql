@@ -2,7 +2,7 @@
 with wanted as (
   select date_trunc('month', $1::timestamp)::date as month
   union select (date_trunc('month', $1::timestamp) + interval '1 month')::date
-  union select date_trunc('month', day::timestamp)::date from touchpoint_daily
+  union select date_trunc('month', at at time zone 'UTC')::date from touchpoint_counts
 ), made as (
   select relname::text as name, relispartition as is_attached, pg_get_expr(relpartbound, oid) as bounds,
          to_date(right(relname::text, 7), 'YYYY_MM') as month

@@ -13,8 +13,8 @@ with named as (
   union all
   select 'customer_activity of ' || type, workspace_id, 'customer', customer_id from customer_activity
   union all
-  select 'touchpoint_daily of ' || day, workspace_id, 'channel', channel_id
-    from touchpoint_daily where channel_id <> '00000000-0000-0000-0000-000000000000'
+  select 'touchpoint_counts of ' || at, workspace_id, 'channel', channel_id
+    from touchpoint_counts where channel_id <> '00000000-0000-0000-0000-000000000000'
   union all
   select 'external id of ' || source, workspace_id, resource, resource_id from external_ids
   union all

@@ -208,7 +208,7 @@ const UNCHECKED_TEXTS: [(&str, &str); 15] = [
     ("orders.search_key", "made by us from columns that are checked"),
     ("organizations.search_key", "made by us from columns that are checked"),
     ("products.search_key", "made by us from columns that are checked"),
-    ("touchpoint_daily.type", "copied from touchpoints, where it is checked"),
+    ("touchpoint_counts.type", "copied from touchpoints, where it is checked"),
     ("touchpoint_keys.message_id", "copied from touchpoints, where it is checked"),
     ("touchpoint_keys.source", "copied from touchpoints, where it is checked"),
     ("users.password_hash", "made by us"),

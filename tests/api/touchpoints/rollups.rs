@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 use diesel::RunQueryDsl;
-use diesel::sql_types::{BigInt, Date, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{BigInt, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use ecrm::db::id::instant;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -98,9 +98,9 @@ struct Stats {
 }
 
 #[derive(Debug, PartialEq, diesel::QueryableByName)]
-struct Daily {
-    #[diesel(sql_type = Date)]
-    day: NaiveDate,
+struct Count {
+    #[diesel(sql_type = Timestamptz)]
+    at: DateTime<Utc>,
     #[diesel(sql_type = SqlUuid)]
     channel_id: Uuid,
     #[diesel(sql_type = Text)]
@@ -130,8 +130,8 @@ fn stored_stats(client: &Client) -> Vec<Stats> {
     load(client, sql)
 }
 
-fn stored_daily(client: &Client) -> Vec<Daily> {
-    let sql = "select day, channel_id, type as kind, sum(n)::bigint as n from touchpoint_daily
+fn stored_counts(client: &Client) -> Vec<Count> {
+    let sql = "select at, channel_id, type as kind, sum(n)::bigint as n from touchpoint_counts
                 where workspace_id = $1 group by 1, 2, 3 order by 1, 2, type collate \"C\"";
     load(client, sql)
 }
@@ -173,19 +173,19 @@ fn counted_stats(log: &[Raw]) -> Vec<Stats> {
     found.into_values().collect()
 }
 
-fn counted_daily(log: &[Raw]) -> Vec<Daily> {
-    let mut found: BTreeMap<(NaiveDate, Uuid, &str), i64> = BTreeMap::new();
+fn recounted(log: &[Raw]) -> Vec<Count> {
+    let mut found: BTreeMap<(DateTime<Utc>, Uuid, &str), i64> = BTreeMap::new();
     for row in log {
-        let day = instant(row.id).date_naive();
-        *found.entry((day, row.channel_id.unwrap_or_default(), &row.kind)).or_default() += 1;
+        let at = instant(row.id).duration_trunc(TimeDelta::minutes(15)).expect("a time");
+        *found.entry((at, row.channel_id.unwrap_or_default(), &row.kind)).or_default() += 1;
     }
-    let daily = |((day, channel_id, kind), n): ((NaiveDate, Uuid, &str), i64)| Daily {
-        day,
+    let count = |((at, channel_id, kind), n): ((DateTime<Utc>, Uuid, &str), i64)| Count {
+        at,
         channel_id,
         kind: kind.to_owned(),
         n,
     };
-    found.into_iter().map(daily).collect()
+    found.into_iter().map(count).collect()
 }
 
 /// How many different messages the senders send between them.
@@ -209,7 +209,7 @@ fn assert_counted_right(client: &Client) {
     );
     assert_eq!(stored_activity(client), counted_activity(&log));
     assert_eq!(stored_stats(client), counted_stats(&log));
-    assert_eq!(stored_daily(client), counted_daily(&log));
+    assert_eq!(stored_counts(client), recounted(&log));
 }
 
 #[test]

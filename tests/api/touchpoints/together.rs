@@ -17,7 +17,7 @@ fn named(message: usize) -> Value {
 /// Reports all of `bodies` while nothing can be stored, so that they meet in the queue.
 fn report_at_once(app: &App, client: &Client, bodies: Vec<Value>) -> Vec<Answer> {
     let mut owner = app.owner();
-    owner.batch_execute("begin; lock table touchpoint_daily in exclusive mode").expect("a lock");
+    owner.batch_execute("begin; lock table touchpoint_counts in exclusive mode").expect("a lock");
     let reports: Vec<JoinHandle<Answer>> = bodies
         .into_iter()
         .map(|body| {
@@ -85,7 +85,7 @@ fn workspaces_do_not_wait_for_each_other() {
     send(&quick, named(1)).expect(201);
     let mut owner = app.owner();
     let lock = format!(
-        "begin; select from touchpoint_daily where workspace_id = '{}' for update",
+        "begin; select from touchpoint_counts where workspace_id = '{}' for update",
         slow.workspace_id
     );
     owner.batch_execute(&lock).expect("a lock");

@@ -99,7 +99,7 @@ pub fn figures_agree(pg: &mut PgConnection) {
     let log = log(pg);
     assert!(log.len() > 1000, "only {} rows", log.len());
     for (stored, counted) in [
-        (DAILY, counted_daily(&log)),
+        (COUNTS, recounted(&log)),
         (ACTIVITY, counted_activity(&log)),
         (STATS, counted_stats(&log)),
     ] {
@@ -109,13 +109,14 @@ pub fn figures_agree(pg: &mut PgConnection) {
     }
 }
 
-const DAILY: &str = "select concat_ws(' ', day, channel_id, type, sum(n)) from touchpoint_daily
-    group by day, channel_id, type";
+const COUNTS: &str =
+    "select concat_ws(' ', extract(epoch from at)::bigint, channel_id, type, sum(n))
+    from touchpoint_counts group by at, channel_id, type";
 
-fn counted_daily(log: &[Raw]) -> BTreeSet<String> {
+fn recounted(log: &[Raw]) -> BTreeSet<String> {
     let mut found: BTreeMap<String, u64> = BTreeMap::new();
     for Raw { at, channel, kind, .. } in log {
-        *found.entry(format!("{} {channel} {kind}", at.date_naive())).or_default() += 1;
+        *found.entry(format!("{} {channel} {kind}", at.timestamp() / 900 * 900)).or_default() += 1;
     }
     found.into_iter().map(|(key, n)| format!("{key} {n}")).collect()
 }
