@@ -42,6 +42,7 @@ use crate::openapi::Routes;
         (name = "suppressions", description = "Addresses that are not to be used, kept by hash."),
         (name = "data_requests", description = "What people ask about their own data, and the answers."),
         (name = "me", description = "What customers do with their own data, with a token of their own."),
+        (name = "analytics", description = "What it all adds up to: figures, and charts as images."),
         (name = "jobs", description = "Much at once: imports from files and exports into files."),
         (name = "attribute_definitions", description = "The company's own fields."),
         (name = "tags", description = "Labels that the company has agreed on."),
@@ -72,6 +73,7 @@ fn resources(api: &mut ServiceConfig) {
         .configure(crate::suppressions::routes)
         .configure(crate::privacy::routes)
         .configure(crate::me::routes)
+        .configure(crate::analytics::routes)
         .configure(crate::bulk::routes)
         .configure(crate::attributes::routes)
         .configure(crate::tags::routes)

@@ -55,6 +55,9 @@ pub mod connectors;
 pub mod orders;
 pub mod products;
 
+// What it all adds up to.
+pub mod analytics;
+
 // All of it together.
 pub mod api;
 pub mod cli;

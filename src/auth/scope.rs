@@ -52,6 +52,7 @@ scopes! {
     OrdersWrite "orders:write" "Record orders, refunds and fulfillments";
     CartsRead "carts:read" "Read carts";
     CartsWrite "carts:write" "Record carts";
+    AnalyticsRead "analytics:read" "Read figures and charts over orders and touchpoints";
     JobsRead "jobs:read" "Read imports and exports";
     JobsWrite "jobs:write" "Import and export, with the right to write or read what it is";
     AttributeDefinitionsRead "attribute_definitions:read" "Read which attributes there are";

@@ -7,7 +7,7 @@ pub mod stats;
 pub mod types;
 mod write;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use actix_web::{delete, get, patch, post, put};
 use diesel::prelude::*;
@@ -201,6 +201,16 @@ pub fn check_reference(conn: &mut Conn, channel: Option<Uuid>) -> Result<()> {
         }
         _ => Ok(()),
     }
+}
+
+/// The names of these channels, those of deleted ones included.
+pub fn names(conn: &mut Conn, ids: &[Uuid]) -> Result<HashMap<Uuid, String>> {
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let found = with_deleted(conn.workspace).filter(channels::id.eq_any(ids));
+    let rows: Vec<(Uuid, String)> = found.select((channels::id, channels::name)).load(conn.pg)?;
+    Ok(rows.into_iter().collect())
 }
 
 /// Those of several channels that are there and not deleted.

@@ -64,11 +64,12 @@ fn broken(error: serde_json::Error) -> Error {
     Error::internal(error.to_string())
 }
 
-/// The value a row shows for a sort key. `created_at` sorts by id: ids are made in that order.
+/// The value a row shows for a sort key. `created_at` sorts by id: ids are made in that order. A row
+/// that is about another record has that one's id, under the key's own name.
 fn field<'r>(row: &'r Value, key: &SortKey) -> &'r Value {
     let name = match key.kind {
-        SortKind::Id => "id",
-        SortKind::Text | SortKind::Time | SortKind::Number => key.name,
+        SortKind::Id if !row["id"].is_null() => "id",
+        SortKind::Id | SortKind::Text | SortKind::Time | SortKind::Number => key.name,
     };
     &row[name]
 }

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
+mod analytics;
 mod api_keys;
 mod as_of;
 mod attributes;

@@ -65,6 +65,8 @@ RULES = {
     # Files are made of rows with a head, and settings fit a resource and each other.
     "not_utf8", "unclosed_quote", "record_too_long", "no_head_line", "nothing_mapped", "field_mapped_twice",
     "not_for_this_resource", "unknown_column",
+    # What can be asked of touchpoints and of orders.
+    "not_for_this_metric",
     # Predicates are exactly one of five things, and only some operators fit a field.
     "ambiguous_predicate", "empty_predicate", "invalid_operator", "invalid_value", "too_deep",
     "unknown_field", "too_many_clauses",
@@ -77,7 +79,7 @@ RULES = {
 }
 # Parameters that are texts in the document and closed lists, pairs, days of these centuries, or no time to
 # come, in fact.
-PARAMETERS = {"sort", "source", "value", "If-Match", "from", "to", "as_of"}
+PARAMETERS = {"sort", "source", "value", "If-Match", "from", "to", "as_of", "interval", "group_by", "types"}
 
 
 def refusals(body):
