@@ -1,6 +1,7 @@
 //! The few building blocks that keep secrets secret, all from one audited library.
 
 use std::hint::black_box;
+use std::sync::Arc;
 
 use aws_lc_rs::{digest, rand};
 
@@ -11,6 +12,11 @@ pub fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     rand::fill(&mut bytes).expect("BUG: the random number generator does not work");
     bytes
+}
+
+/// What our own requests to others speak TLS with.
+pub fn tls() -> Arc<rustls::crypto::CryptoProvider> {
+    Arc::new(rustls::crypto::aws_lc_rs::default_provider())
 }
 
 /// SHA-256 (FIPS 180-4).

@@ -243,8 +243,18 @@ fn ecrm(arguments: &[&str]) -> String {
 #[test]
 fn the_readme_names_the_commands_that_there_are() {
     let (help, readme) = (ecrm(&["--help"]), read("README.md"));
-    let commands =
-        ["serve", "worker", "migrate", "verify", "seed", "openapi", "workspace", "key", "health"];
+    let commands = [
+        "serve",
+        "worker",
+        "migrate",
+        "verify",
+        "seed",
+        "openapi",
+        "workspace",
+        "key",
+        "import",
+        "health",
+    ];
     for command in commands {
         assert!(help.contains(&format!("\n  {command} ")), "--help has no {command}");
         assert!(

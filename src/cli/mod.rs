@@ -1,6 +1,7 @@
 //! The command line: one binary that serves, works, migrates, verifies, seeds and mints keys.
 
 mod boot;
+mod import;
 pub mod keys;
 mod seed;
 mod serve;
@@ -55,6 +56,8 @@ enum Command {
     /// Manage API keys.
     #[command(subcommand)]
     Key(KeyCommand),
+    /// Import a file into a running service, with a progress bar.
+    Import(import::ImportArgs),
     /// Ask a running service whether it is healthy; for container health checks.
     Health,
 }
@@ -125,6 +128,7 @@ fn execute(cli: Cli) -> Result<()> {
     match command {
         Command::Openapi => return print(&crate::api::spec().text),
         Command::Seed { examples: Some(folder) } => return seed::write_examples(&folder),
+        Command::Import(args) => return import::import(&args),
         _ => {}
     }
     read_env_file()?;
@@ -148,7 +152,7 @@ fn execute(cli: Cli) -> Result<()> {
             keys::create_key(config, &workspace, &options)
         }
         Command::Health => serve::health(&config),
-        Command::Openapi => unreachable!("BUG: handled above"),
+        Command::Openapi | Command::Import(_) => unreachable!("BUG: handled above"),
     }
 }
 

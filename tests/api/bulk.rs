@@ -1,5 +1,6 @@
 //! Records in from a file, records out into one: whole, once, and to be undone.
 
+mod command;
 mod exports;
 mod files;
 mod resume;

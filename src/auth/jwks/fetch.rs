@@ -14,6 +14,7 @@ use ureq::Agent;
 use ureq::tls::TlsConfig;
 
 use super::JwksUrl;
+use crate::crypto;
 
 /// Time that one fetch may take, with everything.
 const TIMEOUT: Duration = Duration::from_secs(3);
@@ -152,9 +153,8 @@ impl KeySet {
 
 /// TLS by the crypto library that does everything else; no redirects, they would lead elsewhere.
 fn agent() -> Agent {
-    let crypto = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     Agent::config_builder()
-        .tls_config(TlsConfig::builder().unversioned_rustls_crypto_provider(crypto).build())
+        .tls_config(TlsConfig::builder().unversioned_rustls_crypto_provider(crypto::tls()).build())
         .timeout_global(Some(TIMEOUT))
         .max_redirects(0)
         .build()
