@@ -1,7 +1,7 @@
 //! Attribution: which meetings before an order get how much of the credit for it.
 
 use actix_web::get;
-use chrono::NaiveDate;
+use chrono::{NaiveDate, TimeDelta};
 use diesel::prelude::*;
 use diesel::sql_types::{Double, Integer, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use serde::{Deserialize, Serialize};
@@ -11,7 +11,7 @@ use super::chart::{Bar, Chart, ChartStyle, Unit};
 use super::period::{Calendar, Period};
 use super::{draw, rounded, show};
 use crate::auth::Caller;
-use crate::db::Conn;
+use crate::db::{Conn, id};
 use crate::error::{Error, Result};
 use crate::http::{Query, Reply};
 use crate::values::money::Money;
@@ -159,6 +159,8 @@ const CREDITS: &str = "
              where t.workspace_id = $1 and t.customer_id = placed.customer_id
                and t.id >= uuid_v7_floor(placed.placed_at - make_interval(days => $5))
                and t.id < uuid_v7_floor(placed.placed_at)
+               -- The same for all of them, so that only months of the period are opened.
+               and t.id >= $8 and t.id < $9
                and t.direction <> 'internal' and t.type !~ '^(order|cart)[.]') met
            where key is not null) touch on true
     ), credited as (
@@ -218,6 +220,8 @@ fn attribution(
         .bind::<Integer, _>(lookback_days)
         .bind::<Text, _>(if by == AttributionDimension::Campaign { "name" } else { by.as_str() })
         .bind::<Text, _>(model.as_str())
+        .bind::<SqlUuid, _>(id::floor(span.start - TimeDelta::days(lookback_days.into())))
+        .bind::<SqlUuid, _>(id::floor(span.end))
         .load(conn.pg)?;
     let credit = |row: Row| AttributionCredit {
         name: row.name.or_else(|| row.key.clone()),

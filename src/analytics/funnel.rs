@@ -1,7 +1,7 @@
 //! Funnels: how many customers go from one kind of touchpoint to the next, and where they stop.
 
 use actix_web::get;
-use chrono::NaiveDate;
+use chrono::{NaiveDate, TimeDelta};
 use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Double, Integer, Nullable, Text, Uuid as SqlUuid};
 use serde::{Deserialize, Serialize};
@@ -124,6 +124,8 @@ const WALK: &str = "
          select t.id from touchpoints t
           where t.workspace_id = $1 and t.customer_id = walk.customer_id
             and t.type = ($4)[walk.step + 1] and t.id > walk.id
+            -- The same for all of them, so that only months of the period are opened.
+            and t.id > $2 and t.id < $6
             and t.id < uuid_v7_floor(to_timestamp((walk.began + $5 * 86400000::bigint) / 1000.0))
           order by t.id limit 1) next
        where walk.step < cardinality($4)
@@ -160,6 +162,7 @@ fn funnel(
         .bind::<SqlUuid, _>(id::floor(span.end))
         .bind::<Array<Text>, _>(types)
         .bind::<Integer, _>(within_days)
+        .bind::<SqlUuid, _>(id::floor(span.end + TimeDelta::days(within_days.into())))
         .load(conn.pg)?;
     let row = |step: i32| rows.iter().find(|row| row.step == step);
     let count = |step: i32| row(step).map_or(0, |row| row.customers);

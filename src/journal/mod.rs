@@ -15,7 +15,7 @@ use uuid::Uuid;
 pub use append::append;
 pub use touchpoint::{Touchpoint, TouchpointActor};
 
-use crate::db::Tx;
+use crate::db::{Tx, partitions};
 use crate::error::{Error, FieldError, Result};
 use crate::values::money::Money;
 
@@ -148,6 +148,14 @@ pub fn instant(
         Error::invalid(vec![fault])
     })?;
     Ok(at)
+}
+
+/// Makes sure that something can be told of each of these times: for work that tells much, one thing
+/// after the other, and would find out late which months have no partition yet.
+pub fn expect(tx: &mut Tx, times: impl Iterator<Item = DateTime<Utc>>) -> Result<()> {
+    let (known_months, now) = (tx.known_months, tx.now);
+    let possible = times.filter(|at| check_occurred_at(*at, now).is_ok());
+    partitions::require(tx.pg, known_months, possible.map(|at| at.date_naive()))
 }
 
 fn day(id: Uuid) -> NaiveDate {

@@ -212,7 +212,8 @@ fn accept_headers(kind: &Kind, operation: &mut Value) {
         // percent-encoded.
         if let Some(schema) = parameter.get_mut("schema").filter(|schema| schema["type"] == "array")
         {
-            schema["minItems"] = json!(1);
+            let fewest = schema["minItems"].as_u64().unwrap_or(1).max(1);
+            schema["minItems"] = json!(fewest);
         }
         if let Some(items) = parameter.pointer_mut("/schema/items")
             && items["type"] == "string"

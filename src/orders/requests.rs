@@ -198,6 +198,16 @@ pub struct NewOrder {
     pub tags: Vec<String>,
 }
 
+impl NewOrder {
+    /// When anything happened that the order tells of.
+    pub fn times(&self) -> impl Iterator<Item = DateTime<Utc>> {
+        let own = [self.placed_at, self.paid_at, self.fulfilled_at, self.cancelled_at];
+        let refunds = self.refunds.iter().map(|refund| refund.refunded_at);
+        let fulfillments = self.fulfillments.iter().map(|sent| sent.fulfilled_at);
+        own.into_iter().chain(refunds).chain(fulfillments).flatten()
+    }
+}
+
 /// What changed about an order: absent fields are left alone, null clears what can be empty, arrays
 /// replace, `attributes` merge. All amounts are in the order's currency.
 #[derive(Debug, Clone, Default, Deserialize, Validate, ToSchema)]

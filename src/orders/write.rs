@@ -67,6 +67,7 @@ pub fn create(tx: &mut Tx, new: &NewOrder, told: Told) -> Result<Order> {
 
 /// Records orders, each in its own savepoint: what an outside id is known of already is changed.
 pub fn record_many(tx: &mut Tx, items: &[NewOrder], is_atomic: bool) -> Result<Batch> {
+    journal::expect(tx, items.iter().flat_map(NewOrder::times))?;
     one_by_one(tx, items, is_atomic, |tx, new| {
         let references: Vec<&ExternalId> = new.external_ids.iter().collect();
         let known = external_ids::find_many(tx, Owner::Order, &references)?;
