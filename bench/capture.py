@@ -18,6 +18,8 @@ UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 TIME = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)?\+00"
 # The smallest id of an instant.
 FLOOR = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-0000-000000000000"
+# What a value would be kept as had its owner been erased: a keyed hash, of which none is there.
+HASH = re.compile(r" erased:[0-9a-f]{64}")
 NUMBER = r"(?<![0-9.])-?\d+(?![0-9.])"
 CALLS = 8
 # So many may differ: now and then a login is looked up again.
@@ -211,10 +213,11 @@ def general(patterns, what):
 
 
 def comparable(pattern):
-    """A pattern without what may differ: times, and for arrays all but the kinds of elements."""
+    """A pattern without what may differ: times, hashes, and for arrays all but the kinds of elements."""
     if pattern is None:
         return None
     if pattern[0] == "array":
         return ("array", frozenset(comparable(one) for one in pattern[1]))
-    return tuple((part[0], part[1] if part[0] == "id" else None) if isinstance(part, tuple) else part
+    return tuple((part[0], part[1] if part[0] == "id" else None) if isinstance(part, tuple)
+                 else HASH.sub(" erased:<hash>", part)
                  for part in pattern)
