@@ -58,6 +58,8 @@ pub struct Span {
 /// The fault of a period, said of a field or of a parameter by who knows which it is.
 pub struct Unfit {
     pub name: &'static str,
+    /// Its code in a body.
+    pub code: &'static str,
     pub detail: String,
 }
 
@@ -68,14 +70,13 @@ impl From<Unfit> for Error {
 }
 
 impl Unfit {
+    fn out_of_range(name: &'static str, detail: String) -> Self {
+        Self { name, code: "out_of_range", detail }
+    }
+
     /// As the fault of a body.
     pub fn in_body(self) -> Error {
-        let code = if ["group_by", "types"].contains(&self.name) {
-            "not_for_this_metric"
-        } else {
-            "out_of_range"
-        };
-        FieldError::at(format!("#/{}", self.name), code, self.detail).into()
+        FieldError::at(format!("#/{}", self.name), self.code, self.detail).into()
     }
 }
 
@@ -108,7 +109,10 @@ impl Calendar {
     pub fn span(&self, period: &Period) -> Result<Span, Unfit> {
         for (name, day) in [("from", period.from), ("to", period.to)] {
             if day.is_some_and(|day| !check_date(day)) {
-                return Err(Unfit { name, detail: format!("`{name}` must be from 1900 to 2199") });
+                return Err(Unfit::out_of_range(
+                    name,
+                    format!("`{name}` must be from 1900 to 2199"),
+                ));
             }
         }
         let to = period.to.unwrap_or_else(|| self.today());
@@ -116,7 +120,7 @@ impl Calendar {
         let days = (to - from).num_days() + 1;
         if !(1..=MAX_DAYS).contains(&days) {
             let detail = format!("`from` to `to` must be 1 to {MAX_DAYS} days");
-            return Err(Unfit { name: "from", detail });
+            return Err(Unfit::out_of_range("from", detail));
         }
         let (start, end) = (self.start_of(from), self.start_of(to + Days::new(1)));
         Ok(Span { from, to, start, end })
@@ -140,7 +144,7 @@ impl Calendar {
             if steps.len() == MAX_STEPS {
                 let detail =
                     format!("that would be more than {MAX_STEPS} steps: choose longer ones");
-                return Err(Unfit { name: "interval", detail });
+                return Err(Unfit::out_of_range("interval", detail));
             }
             steps.push(next);
         }

@@ -206,6 +206,7 @@ struct Cell {
     value: i64,
 }
 
+const NOT_FOR_THIS_METRIC: &str = "not_for_this_metric";
 const MOST_SERIES: usize = 50;
 
 /// Count touchpoints or orders over time
@@ -268,10 +269,14 @@ impl AnalyticsQuery {
         };
         if self.groups(foreign) {
             let detail = format!("{} have no `{foreign}`", self.metric);
-            return Err(Unfit { name: "group_by", detail });
+            return Err(Unfit { name: "group_by", code: NOT_FOR_THIS_METRIC, detail });
         }
         if self.metric == Metric::Orders && !self.types.is_empty() {
-            return Err(Unfit { name: "types", detail: "orders have no types".into() });
+            return Err(Unfit {
+                name: "types",
+                code: NOT_FOR_THIS_METRIC,
+                detail: "orders have no types".into(),
+            });
         }
         let span = calendar.span(&Period { from: self.from, to: self.to })?;
         Ok(Course { steps: calendar.steps(&span, self.interval)?, span })

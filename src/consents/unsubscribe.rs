@@ -18,6 +18,7 @@ use crate::db::Tx;
 use crate::error::{Error, Result};
 use crate::http::reply::page;
 use crate::http::{Path, Reply, body};
+use crate::values::text::markup_escape;
 
 /// Bytes that the form has at most.
 const LIMIT: usize = 16 * 1024;
@@ -118,25 +119,10 @@ fn part_says_one_click(text: &str) -> bool {
 }
 
 fn what(key: &ConsentKey) -> String {
-    let topic = key.topic.as_deref().map(escape);
+    let topic = key.topic.as_deref().map(markup_escape);
     let about = topic.map(|topic| format!(" about “{topic}”")).unwrap_or_default();
     let channel = key.channel_type.as_str().replace('_', " ");
     format!("{} messages{about} by {channel}", key.purpose)
-}
-
-fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            _ => escaped.push(c),
-        }
-    }
-    escaped
 }
 
 #[cfg(test)]
@@ -157,6 +143,6 @@ mod tests {
 
     #[test]
     fn a_topic_cannot_be_markup() {
-        assert_eq!(escape("<b onclick='x'>&\""), "&lt;b onclick=&#39;x&#39;&gt;&amp;&quot;");
+        assert_eq!(markup_escape("<b onclick='x'>&\""), "&lt;b onclick=&#39;x&#39;&gt;&amp;&quot;");
     }
 }

@@ -26,6 +26,22 @@ pub fn like_escape(text: &str) -> String {
     escaped
 }
 
+/// The text as HTML and XML show it, also between quotes.
+pub fn markup_escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&#39;"),
+            _ => escaped.push(c),
+        }
+    }
+    escaped
+}
+
 /// Whether the character takes no room on screen, so that two texts look the same and are not.
 ///
 /// The `Default_Ignorable_Code_Point` property of Unicode (`DerivedCoreProperties`).

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::ChartTheme;
+use crate::values::text::markup_escape;
 
 pub const WIDTH: f64 = 720.0;
 /// Where a chart begins, below its titles.
@@ -117,17 +118,8 @@ pub fn cut(text: &str, most: usize) -> String {
 
 /// Text of an XML document; what XML cannot hold is left out (XML 1.0, 2.2).
 fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\u{fffe}' | '\u{ffff}' => {}
-            _ if c.is_control() && c != '\t' && c != '\n' => {}
-            _ => escaped.push(c),
-        }
-    }
-    escaped
+    let is_held = |c: &char| {
+        !matches!(c, '\u{fffe}' | '\u{ffff}') && (!c.is_control() || matches!(c, '\t' | '\n'))
+    };
+    markup_escape(&text.chars().filter(is_held).collect::<String>())
 }
