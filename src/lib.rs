@@ -55,8 +55,9 @@ pub mod connectors;
 pub mod orders;
 pub mod products;
 
-// What it all adds up to.
+// What it all adds up to, and out again.
 pub mod analytics;
+pub mod changes;
 
 // All of it together.
 pub mod api;

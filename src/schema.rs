@@ -155,6 +155,15 @@ diesel::table! {
 }
 
 diesel::table! {
+    changes (workspace_id, sequence) {
+        workspace_id -> Uuid,
+        sequence -> Int8,
+        touchpoint_ids -> Array<Uuid>,
+        recorded_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     channels (workspace_id, id) {
         workspace_id -> Uuid,
         id -> Uuid,
@@ -368,6 +377,13 @@ diesel::table! {
         source -> Text,
         external_id -> Text,
         resource_id -> Uuid,
+    }
+}
+
+diesel::table! {
+    feed_heads (workspace_id) {
+        workspace_id -> Uuid,
+        sequence -> Int8,
     }
 }
 
@@ -624,6 +640,15 @@ diesel::table! {
 }
 
 diesel::table! {
+    outbox (workspace_id, id) {
+        workspace_id -> Uuid,
+        id -> Uuid,
+        touchpoint_ids -> Array<Uuid>,
+        appended_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     products (workspace_id, id) {
         workspace_id -> Uuid,
         id -> Uuid,
@@ -819,6 +844,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     bulk_jobs,
     bulk_pieces,
     carts,
+    changes,
     channels,
     connector_events,
     consent_events,
@@ -830,6 +856,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     data_request_pieces,
     data_requests,
     external_ids,
+    feed_heads,
     idempotency_keys,
     identities,
     import_changes,
@@ -842,6 +869,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     order_refunds,
     orders,
     organizations,
+    outbox,
     products,
     refresh_tokens,
     suppressions,
