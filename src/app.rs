@@ -7,6 +7,7 @@ use std::time::Instant;
 use actix_web::{HttpRequest, web};
 use aws_lc_rs::hmac;
 use tokio::sync::Semaphore;
+use uuid::Uuid;
 
 use crate::auth::authenticate::Credentials;
 use crate::auth::jwks::Jwks;
@@ -39,6 +40,8 @@ pub struct Parts {
     /// Browser origins that some workspace allows.
     pub origins: Origins,
     pub scheduled: Scheduled,
+    /// Who holds the jobs that this process does.
+    pub worker_id: Uuid,
     /// Who waits for what happens next.
     pub feeds: Feeds,
     draining_since: OnceLock<Instant>,
@@ -106,6 +109,7 @@ impl App {
             metrics,
             origins: Origins::default(),
             scheduled: Scheduled::default(),
+            worker_id: Uuid::now_v7(),
             feeds: Feeds::default(),
             draining_since: OnceLock::new(),
             db,

@@ -45,6 +45,11 @@ pub const SETTINGS: &[(&str, &str, &str)] = &[
     ),
     ("ECRM_RUN_JOBS", "1", "Whether `serve` also works off jobs; 0 leaves it to `ecrm worker`."),
     (
+        "ECRM_JOB_THREADS",
+        "3",
+        "Jobs done at once per process, 2 or more; one thread is kept free of those that take long.",
+    ),
+    (
         "ECRM_WORKER_BIND",
         "",
         "Address and port where `ecrm worker` shows its health and metrics. Empty: nowhere.",
@@ -113,6 +118,7 @@ pub struct Config {
     pub workers: usize,
     pub migrate_on_start: bool,
     pub run_jobs: bool,
+    pub job_threads: u32,
     pub worker_bind: Option<SocketAddr>,
     pub master_key: Option<String>,
     pub jwt_secret: Option<String>,
@@ -154,6 +160,7 @@ impl Config {
             workers: env.parse("ECRM_WORKERS")?,
             migrate_on_start: env.flag("ECRM_MIGRATE_ON_START")?,
             run_jobs: env.flag("ECRM_RUN_JOBS")?,
+            job_threads: env.at_least("ECRM_JOB_THREADS", 2)?,
             worker_bind: env.address("ECRM_WORKER_BIND")?,
             master_key: env.optional("ECRM_MASTER_KEY"),
             jwt_secret: env.optional("ECRM_JWT_SECRET"),

@@ -1,29 +1,50 @@
 //! Work that happens later: queued by the transaction that wants it, leased by one worker at a
 //! time, tried again until it succeeds or is given up.
+//!
+//! Workers take one job at a time, of one workspace after the other, so that a workspace with a
+//! thousand jobs keeps one with a single job waiting for no more than one of them.
 
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{SmallInt, Timestamptz, Uuid as SqlUuid};
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::db::{Db, WorkspaceId, id};
+use crate::db::{Db, Lease, WorkspaceId, id};
 use crate::error::{Error, Result};
 use crate::metrics::Metrics;
 use crate::schema::jobs;
 
 /// How long a worker may be silent before its job goes to another.
 pub const LEASE: TimeDelta = TimeDelta::seconds(60);
+/// How often a worker says that it still works.
+pub const HEARTBEAT: Duration = Duration::from_secs(15);
 const MAX_ATTEMPTS: i32 = 10;
-/// Workspaces looked at in one round, so that a busy one cannot keep the others waiting.
-const WORKSPACES_A_ROUND: i64 = 32;
-const JOBS_A_CLAIM: i64 = 20;
+/// Workspaces that are tried for one job: others may take it meanwhile.
+const TRIES: usize = 32;
+
+/// What goes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Priority {
+    /// Takes long, and nobody looks at it meanwhile.
+    Bulk = 0,
+    Normal = 10,
+    /// Somebody waits for it.
+    Soon = 20,
+}
+
+impl Priority {
+    fn number(self) -> i16 {
+        self as i16
+    }
+}
 
 /// Work to be queued.
 pub struct NewJob {
     pub queue: &'static str,
+    pub priority: Priority,
     pub kind: &'static str,
     pub payload: Value,
     pub run_at: DateTime<Utc>,
@@ -52,11 +73,23 @@ pub fn enqueue(
     job: &NewJob,
     now: DateTime<Utc>,
 ) -> Result<bool> {
+    enqueue_as(pg, workspace, id::at(now, 0), job, now)
+}
+
+/// Queues work under an id that says what it is: once, whoever asks how often.
+pub fn enqueue_as(
+    pg: &mut PgConnection,
+    workspace: WorkspaceId,
+    id: Uuid,
+    job: &NewJob,
+    now: DateTime<Utc>,
+) -> Result<bool> {
     let inserted = diesel::insert_into(jobs::table)
         .values((
             jobs::workspace_id.eq(workspace),
-            jobs::id.eq(id::at(now, 0)),
+            jobs::id.eq(id),
             jobs::queue.eq(job.queue),
+            jobs::priority.eq(job.priority.number()),
             jobs::kind.eq(job.kind),
             jobs::payload.eq(&job.payload),
             jobs::state.eq("queued"),
@@ -77,25 +110,22 @@ struct Due {
     workspace_id: WorkspaceId,
 }
 
-/// Takes due jobs for `worker`, a few from each workspace. First asks without locks who has any,
-/// then claims per workspace: a cluster can lock rows of one workspace only.
-pub fn claim(db: &Db, worker: Uuid) -> Result<Vec<Job>> {
-    let now = Utc::now();
-    let due: Vec<Due> = db.system(|pg| {
-        Ok(diesel::sql_query(
-            "select workspace_id from jobs where state = 'queued' and run_at <= $1
-              group by workspace_id order by min(run_at) limit $2",
-        )
-        .bind::<Timestamptz, _>(now)
-        .bind::<BigInt, _>(WORKSPACES_A_ROUND)
-        .load(pg)?)
-    })?;
-    let mut claimed = Vec::new();
-    for Due { workspace_id } in due {
-        claimed.extend(db.system(|pg| claim_in(pg, workspace_id, worker, now))?);
-    }
-    Ok(claimed)
-}
+/// The next workspace that has something to do, in the order of ids.
+const NEXT: &str = "
+    select workspace_id from jobs
+     where state = 'queued' and run_at <= $1 and priority >= $2 and workspace_id >= $3
+     order by workspace_id limit 1";
+
+/// MATERIALIZED, because otherwise the planner may claim more rows than LIMIT says.
+const CLAIM: &str = "
+    with due as materialized (
+        select id from jobs
+         where workspace_id = $1 and state = 'queued' and run_at <= $2 and priority >= $3
+         order by priority desc, run_at limit 1 for update skip locked
+    )
+    update jobs set state = 'running', locked_by = $4, locked_until = $5, attempts = attempts + 1
+      from due where jobs.workspace_id = $1 and jobs.id = due.id
+    returning jobs.id";
 
 #[derive(QueryableByName)]
 struct Claimed {
@@ -103,36 +133,75 @@ struct Claimed {
     id: Uuid,
 }
 
-/// MATERIALIZED, because otherwise the planner may claim more rows than LIMIT says.
-const CLAIM: &str = "
-    with due as materialized (
-        select id from jobs
-         where workspace_id = $1 and state = 'queued' and run_at <= $2
-         order by run_at limit $3 for update skip locked
-    )
-    update jobs set state = 'running', locked_by = $4, locked_until = $5, attempts = attempts + 1
-      from due where jobs.workspace_id = $1 and jobs.id = due.id
-    returning jobs.id";
-
-fn claim_in(
-    pg: &mut PgConnection,
-    workspace: WorkspaceId,
+/// Whose turn it is: workspaces are served one after the other.
+pub struct Turn {
     worker: Uuid,
-    now: DateTime<Utc>,
-) -> Result<Vec<Job>> {
-    let claimed: Vec<Claimed> = diesel::sql_query(CLAIM)
-        .bind::<SqlUuid, _>(workspace)
-        .bind::<Timestamptz, _>(now)
-        .bind::<BigInt, _>(JOBS_A_CLAIM)
-        .bind::<SqlUuid, _>(worker)
-        .bind::<Timestamptz, _>(now + LEASE)
-        .load(pg)?;
-    let ids: Vec<Uuid> = claimed.iter().map(|claimed| claimed.id).collect();
-    Ok(jobs::table
-        .filter(jobs::workspace_id.eq(workspace))
-        .filter(jobs::id.eq_any(ids))
-        .select(Job::as_select())
-        .load(pg)?)
+    at_least: Priority,
+    /// The first that may be next.
+    from: WorkspaceId,
+}
+
+impl Turn {
+    /// The turns of one thread of `worker`, which does nothing below `at_least`.
+    pub fn new(worker: Uuid, at_least: Priority) -> Self {
+        Self { worker, at_least, from: WorkspaceId::FIRST }
+    }
+
+    /// Takes the next due job. First asks without locks whose turn it is, then claims in that
+    /// workspace: a cluster can lock rows of one workspace only.
+    pub fn claim(&mut self, db: &Db) -> Result<Option<Job>> {
+        let now = Utc::now();
+        for _ in 0..TRIES {
+            let Some(workspace) = self.next(db, now)? else { return Ok(None) };
+            self.from = workspace.next();
+            if let Some(job) = db.system(|pg| self.claim_in(pg, workspace, now))? {
+                return Ok(Some(job));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whose turn it is; after the last the first begins again.
+    fn next(&self, db: &Db, now: DateTime<Utc>) -> Result<Option<WorkspaceId>> {
+        let due = |from: WorkspaceId| {
+            db.system(|pg| {
+                let found = diesel::sql_query(NEXT)
+                    .bind::<Timestamptz, _>(now)
+                    .bind::<SmallInt, _>(self.at_least.number())
+                    .bind::<SqlUuid, _>(from)
+                    .get_result::<Due>(pg);
+                Ok(found.optional()?.map(|due| due.workspace_id))
+            })
+        };
+        match due(self.from)? {
+            None if self.from != WorkspaceId::FIRST => due(WorkspaceId::FIRST),
+            found => Ok(found),
+        }
+    }
+
+    fn claim_in(
+        &self,
+        pg: &mut PgConnection,
+        workspace: WorkspaceId,
+        now: DateTime<Utc>,
+    ) -> Result<Option<Job>> {
+        let claimed = diesel::sql_query(CLAIM)
+            .bind::<SqlUuid, _>(workspace)
+            .bind::<Timestamptz, _>(now)
+            .bind::<SmallInt, _>(self.at_least.number())
+            .bind::<SqlUuid, _>(self.worker)
+            .bind::<Timestamptz, _>(now + LEASE)
+            .get_result::<Claimed>(pg)
+            .optional()?;
+        let Some(Claimed { id }) = claimed else { return Ok(None) };
+        let job = of(workspace).filter(jobs::id.eq(id)).select(Job::as_select());
+        Ok(Some(job.first(pg)?))
+    }
+}
+
+#[diesel::dsl::auto_type(no_type_alias)]
+fn of(workspace: WorkspaceId) -> _ {
+    jobs::table.filter(jobs::workspace_id.eq(workspace))
 }
 
 impl Job {
@@ -142,39 +211,71 @@ impl Job {
         id.ok_or_else(|| Error::internal(format!("a `{}` job without its `{name}`", self.kind)))
     }
 
+    /// What a session needs to do this job and nothing after somebody else has taken it over.
+    pub fn lease(&self) -> Option<Lease> {
+        let (workspace, job, attempts) = (self.workspace_id, self.id, self.attempts);
+        self.locked_by.map(|worker| Lease { workspace, job, worker, attempts })
+    }
+
     /// Whether nobody tries again after this attempt.
     pub fn is_last_attempt(&self) -> bool {
         self.attempts >= self.max_attempts
     }
 
-    /// Ends the job: completed, queued again later, or failed for good. Does nothing where the
+    /// Ends the attempt: completed, queued again later, or failed for good. Does nothing where the
     /// lease was lost: whoever has the job now decides.
-    pub fn finish(&self, db: &Db, outcome: &Result<()>) -> Result<()> {
+    pub fn finish(&self, db: &Db, outcome: &Result<()>) -> Result<End> {
         let now = Utc::now();
-        let is_final = outcome.is_ok() || self.is_last_attempt();
-        let state = match (outcome, is_final) {
-            (Ok(()), _) => "completed",
-            (Err(_), true) => "failed",
-            (Err(_), false) => "queued",
+        let end = match outcome {
+            Ok(()) => End::Completed,
+            Err(_) if self.is_last_attempt() => End::Failed,
+            Err(_) => End::Retried,
         };
-        let last_error = outcome.as_ref().err().map(Error::to_string);
-        db.system(|pg| {
-            diesel::update(jobs::table)
-                .filter(jobs::workspace_id.eq(self.workspace_id))
+        // What the caller may read; the log has the rest.
+        let last_error = outcome.as_ref().err().map(|error| error.rejection().detail.clone());
+        let changed = db.system(|pg| {
+            Ok(diesel::update(of(self.workspace_id))
                 .filter(jobs::id.eq(self.id))
+                .filter(jobs::state.eq("running"))
                 .filter(jobs::locked_by.eq(self.locked_by))
                 .filter(jobs::attempts.eq(self.attempts))
                 .set((
-                    jobs::state.eq(state),
+                    jobs::state.eq(end.state()),
                     jobs::run_at.eq(now + back_off(self.attempts)),
                     jobs::last_error.eq(last_error),
                     jobs::locked_by.eq(None::<Uuid>),
                     jobs::locked_until.eq(None::<DateTime<Utc>>),
-                    jobs::finished_at.eq(is_final.then_some(now)),
+                    jobs::finished_at.eq((end != End::Retried).then_some(now)),
                 ))
-                .execute(pg)?;
-            Ok(())
-        })
+                .execute(pg)?)
+        })?;
+        Ok(if changed == 1 { end } else { End::Lost })
+    }
+}
+
+/// How an attempt ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    Completed,
+    Retried,
+    /// For good; somebody may try it again by hand.
+    Failed,
+    /// Another worker has the job by now.
+    Lost,
+}
+
+impl End {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Completed => "completed",
+            Self::Retried => "retried",
+            Self::Failed => "failed",
+            Self::Lost => "lost",
+        }
+    }
+
+    fn state(self) -> &'static str {
+        if self == Self::Retried { "queued" } else { self.as_str() }
     }
 }
 
@@ -184,16 +285,83 @@ fn back_off(attempts: i32) -> TimeDelta {
     TimeDelta::seconds(2_i64.pow(doublings).min(3600))
 }
 
+/// Jobs that a transaction of their worker holds right now are passed over: it lives.
+const EXTEND: &str = "
+    with ours as materialized (
+        select id from jobs
+         where workspace_id = $1 and state = 'running' and locked_by = $2 for update skip locked
+    )
+    update jobs set locked_until = $3 from ours where jobs.workspace_id = $1 and jobs.id = ours.id";
+
+/// Says of the jobs of a worker that it still works on them.
+pub fn extend(db: &Db, worker: Uuid) -> Result<()> {
+    let until = Utc::now() + LEASE;
+    for workspace in db.system(|pg| holding(pg, worker))? {
+        db.system(|pg| {
+            Ok(diesel::sql_query(EXTEND)
+                .bind::<SqlUuid, _>(workspace)
+                .bind::<SqlUuid, _>(worker)
+                .bind::<Timestamptz, _>(until)
+                .execute(pg)?)
+        })?;
+    }
+    Ok(())
+}
+
+/// The workspaces in which a worker has a job.
+fn holding(pg: &mut PgConnection, worker: Uuid) -> Result<Vec<WorkspaceId>> {
+    let held = jobs::table.filter(jobs::state.eq("running")).filter(jobs::locked_by.eq(worker));
+    Ok(held.select(jobs::workspace_id).distinct().load(pg)?)
+}
+
+/// A job that kills whoever tries it is given up after as many attempts as any other.
+const RELEASE: &str = "
+    with silent as materialized (
+        select id from jobs
+         where workspace_id = $1 and state = 'running' and locked_until < $2 for update skip locked
+    )
+    update jobs
+       set state = case when attempts < max_attempts then 'queued' else 'failed' end,
+           finished_at = case when attempts < max_attempts then null else $2 end,
+           last_error = 'the worker that had it fell silent', locked_by = null, locked_until = null
+      from silent where jobs.workspace_id = $1 and jobs.id = silent.id";
+
 /// Queues jobs again whose worker fell silent.
-pub fn release_expired(db: &Db) -> Result<usize> {
+pub fn release_expired(db: &Db) -> Result<()> {
     let now = Utc::now();
-    db.system(|pg| {
-        Ok(diesel::update(jobs::table)
-            .filter(jobs::state.eq("running"))
-            .filter(jobs::locked_until.lt(now))
-            .set((jobs::state.eq("queued"), jobs::locked_by.eq(None::<Uuid>)))
-            .execute(pg)?)
-    })
+    let silent: Vec<WorkspaceId> = db.system(|pg| {
+        let silent =
+            jobs::table.filter(jobs::state.eq("running")).filter(jobs::locked_until.lt(now));
+        Ok(silent.select(jobs::workspace_id).distinct().load(pg)?)
+    })?;
+    for workspace in silent {
+        db.system(|pg| {
+            Ok(diesel::sql_query(RELEASE)
+                .bind::<SqlUuid, _>(workspace)
+                .bind::<Timestamptz, _>(now)
+                .execute(pg)?)
+        })?;
+    }
+    Ok(())
+}
+
+/// Gives back what a worker has not finished when its process must end. The attempt does not count.
+pub fn give_back(db: &Db, worker: Uuid) -> Result<usize> {
+    let mut given = 0;
+    for workspace in db.system(|pg| holding(pg, worker))? {
+        given += db.system(|pg| {
+            let ours = of(workspace).filter(jobs::state.eq("running"));
+            Ok(diesel::update(ours.filter(jobs::locked_by.eq(worker)))
+                .set((
+                    jobs::state.eq("queued"),
+                    jobs::attempts.eq(jobs::attempts - 1),
+                    jobs::locked_by.eq(None::<Uuid>),
+                    jobs::locked_until.eq(None::<DateTime<Utc>>),
+                ))
+                .execute(pg)?)
+        })?;
+    }
+    Ok(given)
 }
 
 /// Removes jobs that finished before `before`.

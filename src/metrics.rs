@@ -28,6 +28,7 @@ pub struct Metrics {
     pool_wait: Histogram,
     jobs: IntGaugeVec,
     jobs_oldest_due: IntGauge,
+    job_attempts: IntCounterVec,
 }
 
 /// Counts one request as running until it is dropped, also when the client goes away.
@@ -86,6 +87,13 @@ impl Metrics {
                     "How long the oldest due job has waited, 0 when none is due",
                 ),
             ),
+            job_attempts: register(
+                of,
+                IntCounterVec::new(
+                    Opts::new("ecrm_job_attempts_total", "Attempts at jobs, by how they ended"),
+                    &["queue", "end"],
+                ),
+            ),
             registry,
         }
     }
@@ -132,6 +140,11 @@ impl Metrics {
     /// How long the oldest due job has waited, in seconds; 0 when none is due.
     pub fn jobs_oldest_due(&self, seconds: i64) {
         self.jobs_oldest_due.set(seconds);
+    }
+
+    /// One attempt at a job of a queue, and how it ended.
+    pub fn job_attempt(&self, queue: &str, end: &str) {
+        self.job_attempts.with_label_values(&[queue, end]).inc();
     }
 
     /// All series in the Prometheus text format 0.0.4.

@@ -459,6 +459,7 @@ diesel::table! {
         unique_key -> Nullable<Text>,
         created_at -> Timestamptz,
         finished_at -> Nullable<Timestamptz>,
+        priority -> Int2,
     }
 }
 

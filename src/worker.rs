@@ -1,35 +1,26 @@
 //! The worker: carries out queued jobs and keeps the database in order.
 
+mod upkeep;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use chrono::{Months, TimeDelta, Utc};
-use diesel::prelude::*;
-use serde_json::json;
 use uuid::Uuid;
 
 use crate::app::App;
-use crate::audit;
 use crate::bulk;
-use crate::carts;
 use crate::connectors;
-use crate::consents;
 use crate::customers;
-use crate::db::{Actor, Outcome, Session, Tx, Via, WorkspaceId};
+use crate::db::{Actor, Session, Via, WorkspaceId};
 use crate::error::{Error, Result};
-use crate::jobs::{self, Job, NewJob};
-use crate::journal::feed;
+use crate::jobs::{self, Job, Priority, Turn};
 use crate::orders;
 use crate::privacy;
-use crate::schema::{idempotency_keys, refresh_tokens, touchpoint_keys};
 use crate::workspaces::{self, Workspace};
 
-/// The queue of the upkeep below, which belongs to no workspace.
-const MAINTENANCE: &str = "maintenance";
-/// How long the `source` and `message_id` of a touchpoint are remembered.
-const KEYS_KEPT_FOR: TimeDelta = TimeDelta::days(400);
-/// How long finished jobs can be looked at.
-const JOBS_KEPT_FOR: TimeDelta = TimeDelta::days(7);
+/// Jobs of one [`round`].
+const JOBS_A_ROUND: usize = 100;
 
 /// What one kind of job does.
 enum Work {
@@ -51,120 +42,124 @@ const KINDS: &[(&str, Work)] = &[
     ("privacy.archive", Work::Inside(privacy::make_archive)),
     ("privacy.erase", Work::Inside(privacy::erase)),
     ("privacy.sweep", Work::Inside(privacy::sweep)),
-    ("maintenance.partitions", Work::Upkeep(make_partitions)),
-    ("maintenance.prune", Work::Upkeep(prune)),
-    ("maintenance.consents", Work::Upkeep(expire_consents)),
-    ("maintenance.audit", Work::Upkeep(seal_audit)),
-    ("maintenance.carts", Work::Upkeep(leave_carts)),
 ];
 
-/// How often each kind of upkeep is queued.
-const SCHEDULE: &[(&str, TimeDelta)] = &[
-    ("maintenance.partitions", TimeDelta::hours(12)),
-    ("maintenance.prune", TimeDelta::hours(1)),
-    ("maintenance.consents", TimeDelta::minutes(15)),
-    ("maintenance.audit", TimeDelta::minutes(1)),
-    ("maintenance.carts", TimeDelta::minutes(1)),
-];
-
-/// Starts the worker; it ends when the app drains.
-pub fn start(app: App) -> std::io::Result<JoinHandle<()>> {
-    std::thread::Builder::new().name("worker".into()).spawn(move || run(&app))
+fn work_of(kind: &str) -> Option<&'static Work> {
+    KINDS.iter().chain(upkeep::KINDS).find(|(known, _)| *known == kind).map(|(_, work)| work)
 }
 
-/// Works until the app drains. Errors are logged and waited out: a worker outlives its database.
-pub fn run(app: &App) {
-    let worker = Uuid::now_v7();
-    let mut next_round = Instant::now();
+/// Starts the threads that do jobs and one that keeps them in order; all end when the app drains.
+pub fn start(app: &App) -> std::io::Result<Vec<JoinHandle<()>>> {
+    let worker = app.worker_id;
+    let mut threads = vec![spawn("keeper", app.clone(), move |app| keep(&app, worker))?];
+    for n in 0..app.config.job_threads {
+        // One never does what takes long, so that what somebody waits for finds it free.
+        let at_least = if n == 0 { Priority::Normal } else { Priority::Bulk };
+        threads.push(spawn("worker", app.clone(), move |app| {
+            work_through(&app, Turn::new(worker, at_least));
+        })?);
+    }
+    Ok(threads)
+}
+
+fn spawn(
+    name: &str,
+    app: App,
+    run: impl FnOnce(App) + Send + 'static,
+) -> std::io::Result<JoinHandle<()>> {
+    std::thread::Builder::new().name(name.into()).spawn(move || run(app))
+}
+
+/// Does one job after the other. Errors are logged and waited out: a worker outlives its database.
+fn work_through(app: &App, mut turn: Turn) {
     while !app.is_draining() {
-        if Instant::now() < next_round {
-            std::thread::sleep(Duration::from_millis(100));
-            continue;
-        }
-        let found = round(app, worker).unwrap_or_else(|error| {
-            log::warn!("worker: {error}");
-            0
+        let done = turn.claim(&app.db).and_then(|job| match job {
+            Some(job) => perform(app, &job).map(|()| true),
+            None => Ok(false),
         });
-        if found == 0 {
-            next_round = Instant::now() + jobs::POLL;
+        match done {
+            Ok(true) => {}
+            Ok(false) => pause(app, jobs::POLL),
+            Err(error) => {
+                log::warn!("worker: {error}");
+                pause(app, jobs::POLL);
+            }
         }
     }
 }
 
-/// One look at the queue; returns how many jobs were carried out.
-pub fn round(app: &App, worker: Uuid) -> Result<usize> {
-    schedule(app)?;
-    jobs::release_expired(&app.db)?;
-    let claimed = jobs::claim(&app.db, worker)?;
-    for job in &claimed {
-        let outcome = carry_out(app, job);
-        if let Err(error) = &outcome {
-            let (kind, id, attempts) = (job.kind.as_str(), job.id.to_string(), job.attempts);
-            log::warn!(kind, job_id = id.as_str(), attempts; "job failed: {error}");
+/// Queues what is due, says that this worker lives, and takes from others who do not.
+fn keep(app: &App, worker: Uuid) {
+    let mut next_beat = Instant::now();
+    while !app.is_draining() {
+        let mut kept = keep_in_order(app);
+        if Instant::now() >= next_beat {
+            next_beat = Instant::now() + jobs::HEARTBEAT;
+            kept = kept.and(jobs::extend(&app.db, worker));
         }
-        job.finish(&app.db, &outcome)?;
+        if let Err(error) = kept {
+            log::warn!("keeper: {error}");
+        }
+        pause(app, jobs::POLL);
     }
-    jobs::measure(&app.db, &app.metrics)?;
-    Ok(claimed.len())
+}
+
+fn keep_in_order(app: &App) -> Result<()> {
+    upkeep::schedule(app)?;
+    jobs::release_expired(&app.db)?;
+    jobs::measure(&app.db, &app.metrics)
+}
+
+fn pause(app: &App, time: Duration) {
+    let until = Instant::now() + time;
+    while !app.is_draining() && Instant::now() < until {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// What a worker does in a second, on this thread; returns how many jobs were carried out.
+pub fn round(app: &App, worker: Uuid) -> Result<usize> {
+    keep_in_order(app)?;
+    let (mut turn, mut done) = (Turn::new(worker, Priority::Bulk), 0);
+    while done < JOBS_A_ROUND {
+        let Some(job) = turn.claim(&app.db)? else { break };
+        perform(app, &job)?;
+        done += 1;
+    }
+    Ok(done)
+}
+
+/// Makes one attempt at a job and notes how it ended.
+fn perform(app: &App, job: &Job) -> Result<()> {
+    let outcome = catch_unwind(AssertUnwindSafe(|| carry_out(app, job)));
+    let outcome = outcome.unwrap_or_else(|_| Err(Error::internal("the job panicked")));
+    if let Err(error) = &outcome {
+        let (kind, id, attempts) = (job.kind.as_str(), job.id.to_string(), job.attempts);
+        log::warn!(kind, job_id = id.as_str(), attempts; "job failed: {error}");
+    }
+    let end = job.finish(&app.db, &outcome)?;
+    app.metrics.job_attempt(&job.queue, end.as_str());
+    Ok(())
 }
 
 fn carry_out(app: &App, job: &Job) -> Result<()> {
-    match KINDS.iter().find(|(kind, _)| *kind == job.kind) {
-        Some((_, Work::Inside(work))) => work(app, &session(app, job.workspace_id)?, job),
-        Some((_, Work::Upkeep(work))) => work(app),
+    match work_of(&job.kind) {
+        Some(Work::Inside(work)) => {
+            let session = Session { lease: job.lease(), ..session(app, job.workspace_id)? };
+            work(app, &session, job)
+        }
+        Some(Work::Upkeep(work)) => work(app),
         None => Err(Error::internal(format!("no worker knows jobs of kind `{}`", job.kind))),
     }
 }
 
-/// Queues the upkeep of the present period, once however many workers there are.
-fn schedule(app: &App) -> Result<()> {
-    let now = Utc::now();
-    for (kind, every) in SCHEDULE {
-        let period = now.timestamp().div_euclid(every.num_seconds());
-        if app.scheduled.is_new(kind, period) {
-            let job = NewJob {
-                queue: MAINTENANCE,
-                kind,
-                payload: json!({ "period": period }),
-                run_at: now,
-                unique_key: Some((*kind).to_owned()),
-            };
-            app.db.system(|pg| jobs::enqueue(pg, nobody(), &job, now))?;
-        }
+/// When a process ends: what it has not finished goes to others at once, not when its lease is over.
+pub fn give_back(app: &App) {
+    match jobs::give_back(&app.db, app.worker_id) {
+        Ok(0) => {}
+        Ok(given) => log::warn!("{given} jobs were given back unfinished"),
+        Err(error) => log::warn!("unfinished jobs wait for the end of their lease: {error}"),
     }
-    Ok(())
-}
-
-/// The workspace of jobs that belong to none.
-fn nobody() -> WorkspaceId {
-    WorkspaceId::trusted(Uuid::nil())
-}
-
-/// Makes the log's partitions up to four months ahead.
-fn make_partitions(app: &App) -> Result<()> {
-    let today = Utc::now().date_naive();
-    let months: Vec<_> = (0..=4).filter_map(|n| today.checked_add_months(Months::new(n))).collect();
-    app.db.system(|pg| crate::db::partitions::make(pg, &months))
-}
-
-/// Removes what nobody can ask for any more.
-fn prune(app: &App) -> Result<()> {
-    let now = Utc::now();
-    let answers = now - crate::http::idempotency::KEPT_FOR;
-    app.db.system(|pg| {
-        diesel::delete(idempotency_keys::table.filter(idempotency_keys::created_at.lt(answers)))
-            .execute(pg)?;
-        let keys =
-            touchpoint_keys::table.filter(touchpoint_keys::created_at.lt(now - KEYS_KEPT_FOR));
-        diesel::delete(keys).execute(pg)?;
-        diesel::delete(refresh_tokens::table.filter(refresh_tokens::expires_at.lt(now)))
-            .execute(pg)?;
-        privacy::prune(pg, now)?;
-        connectors::prune(pg, now)?;
-        bulk::prune(pg, now)?;
-        feed::prune(pg, now - feed::REMEMBERED_FOR)?;
-        jobs::prune(pg, now - JOBS_KEPT_FOR)
-    })
 }
 
 /// In whose name the service works in a workspace.
@@ -172,35 +167,14 @@ fn session(app: &App, workspace: WorkspaceId) -> Result<Session> {
     app.db.system(|pg| workspaces::own_session(pg, workspace))
 }
 
-/// Takes one step after another in each of these workspaces until there is none left to take.
-fn step_through(app: &App, due: Vec<WorkspaceId>, step: fn(&mut Tx) -> Result<bool>) -> Result<()> {
-    for workspace in due {
-        let session = session(app, workspace)?;
-        while app.db.write(&session, &|tx| step(tx).map(Outcome::Commit))? {}
-    }
-    Ok(())
-}
-
-/// Tells ledger and timeline of consents whose time is over.
-fn expire_consents(app: &App) -> Result<()> {
-    step_through(app, app.db.system(|pg| consents::due(pg, Utc::now()))?, consents::expire)
-}
-
-/// Seals what was administered since the last time.
-fn seal_audit(app: &App) -> Result<()> {
-    step_through(app, app.db.system(audit::seal::due)?, audit::seal::seal)
-}
-
 /// Counts what customers spent again, live and test, in another currency of the workspace.
 fn recount_orders(app: &App, session: &Session, _: &Job) -> Result<()> {
     let workspace = app.db.system(|pg| Workspace::get(pg, session.home))?;
-    let place = |livemode| workspace.session(livemode, Actor::SYSTEM, Via::default()).workspace;
-    step_through(app, vec![place(true), place(false)], orders::recount)
-}
-
-/// Abandons carts that nobody has touched for an hour.
-fn leave_carts(app: &App) -> Result<()> {
-    step_through(app, app.db.system(|pg| carts::due(pg, Utc::now()))?, carts::rest)
+    for livemode in [true, false] {
+        let place = workspace.session(livemode, Actor::SYSTEM, Via::default()).workspace;
+        upkeep::step_through(app, vec![place], orders::recount)?;
+    }
+    Ok(())
 }
 
 /// Renews what the process keeps in memory: the origins that workspaces allow.

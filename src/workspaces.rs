@@ -32,7 +32,7 @@ use crate::db::{Actor, Conn, Db, Session, Tx, Via, WorkspaceId};
 use crate::error::{Error, Result};
 use crate::http::json::never_null;
 use crate::http::{Found, IfMatch, Json, Reply, Versioned};
-use crate::jobs::{self, NewJob};
+use crate::jobs::{self, NewJob, Priority};
 use crate::journal::{Change, differences, record};
 use crate::schema::{cors_origins, workspace_slugs, workspaces};
 use crate::seal::Secret;
@@ -237,7 +237,7 @@ impl Workspace {
     /// What statements for this workspace run as, for live or for test data.
     pub fn session(&self, livemode: bool, actor: Actor, via: Via) -> Session {
         let workspace = if livemode { self.home() } else { self.twin_id };
-        Session { workspace, home: self.home(), livemode, actor, via }
+        Session { workspace, home: self.home(), livemode, actor, via, lease: None }
     }
 }
 
@@ -246,7 +246,8 @@ pub fn own_session(pg: &mut PgConnection, workspace: WorkspaceId) -> Result<Sess
     let row = of(workspace).select((workspaces::livemode, workspaces::twin_id));
     let (livemode, twin): (bool, WorkspaceId) = row.first(pg)?;
     let home = if livemode { workspace } else { twin };
-    Ok(Session { workspace, home, livemode, actor: Actor::SYSTEM, via: Via::default() })
+    let (actor, via) = (Actor::SYSTEM, Via::default());
+    Ok(Session { workspace, home, livemode, actor, via, lease: None })
 }
 
 /// The workspace that a link of ours names, for operations that need no credential. What the link
@@ -323,6 +324,7 @@ fn recount(tx: &mut Tx, before: &Workspace, after: &Workspace) -> Result<()> {
     let (workspace, now) = (tx.workspace, tx.now);
     let job = NewJob {
         queue: "orders",
+        priority: Priority::Bulk,
         kind: "orders.recount",
         payload: json!({}),
         run_at: now,

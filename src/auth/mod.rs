@@ -186,6 +186,7 @@ impl Caller {
                 livemode: identity.livemode,
                 actor: identity.actor.clone(),
                 via: Via::of(&self.req),
+                lease: None,
             },
             idempotency: Idempotency::of(&self.req, identity.credential_id)?,
             is_dry_run: crate::http::boundary::is_dry_run(&self.req)?,

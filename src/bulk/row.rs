@@ -8,7 +8,7 @@ use uuid::Uuid;
 use crate::db::json::RawJson;
 use crate::db::{Actor, Conn, Session, Tx, WorkspaceId};
 use crate::error::{Error, Result};
-use crate::jobs::{self, NewJob};
+use crate::jobs::{self, NewJob, Priority};
 use crate::schema::bulk_jobs;
 
 /// How long files, refused rows and the way back are kept.
@@ -204,6 +204,7 @@ impl Row {
     pub fn enqueue(&self, tx: &mut Tx, kind: &'static str) -> Result<()> {
         let job = NewJob {
             queue: QUEUE,
+            priority: Priority::Bulk,
             kind,
             payload: json!({ "bulk_job_id": self.id }),
             run_at: tx.now,

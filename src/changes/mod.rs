@@ -25,7 +25,7 @@ use filter::ChangeFilter;
 pub use filter::{covers, is_pattern};
 
 pub fn routes(api: &mut ServiceConfig) {
-    api.service(list_changes).service(stream_changes);
+    api.service(list_changes).service(get_change_stream);
 }
 
 const DEFAULT_LIMIT: i64 = 100;
@@ -62,10 +62,10 @@ pub struct ChangesStart {
 pub struct ChangesPage {
     /// How many events to look at, 1 to 1000; a filter shows some of them.
     #[param(minimum = 1, maximum = 1000, default = 100, example = 100)]
-    pub limit: Option<i64>,
+    pub limit: Option<i32>,
     /// Seconds to wait for an event where there is none yet, 0 to 30.
     #[param(minimum = 0, maximum = 30, default = 0, example = 30)]
-    pub wait: Option<u64>,
+    pub wait: Option<i32>,
 }
 
 /// How a browser shows its token, which cannot set headers for a stream.
@@ -151,7 +151,7 @@ impl ChangesStart {
 
 impl ChangesPage {
     fn limit(&self) -> Result<i64> {
-        let limit = self.limit.unwrap_or(DEFAULT_LIMIT);
+        let limit = self.limit.map_or(DEFAULT_LIMIT, i64::from);
         match (1..=MAX_LIMIT).contains(&limit) {
             true => Ok(limit),
             false => Err(Error::parameter("limit", "`limit` must be from 1 to 1000")),
@@ -159,8 +159,8 @@ impl ChangesPage {
     }
 
     fn patience(&self) -> Result<Duration> {
-        match self.wait.unwrap_or(0) {
-            seconds @ 0..=MAX_WAIT_S => Ok(Duration::from_secs(seconds)),
+        match u64::try_from(self.wait.unwrap_or(0)) {
+            Ok(seconds @ 0..=MAX_WAIT_S) => Ok(Duration::from_secs(seconds)),
             _ => Err(Error::parameter("wait", "`wait` must be from 0 to 30")),
         }
     }
@@ -213,7 +213,9 @@ async fn list(app: &App, session: &Session, seen: Seen) -> Result<Reply> {
     };
     let data = seen.shown.into_iter().map(|(_, touchpoint)| touchpoint).collect();
     let next_cursor = place.close(session.workspace);
-    Plain(ChangeList { data, has_more, next_cursor }).into_reply()
+    let mut reply = Plain(ChangeList { data, has_more, next_cursor }).into_reply()?;
+    reply.next_cursor = Some(place.close(session.workspace));
+    Ok(reply)
 }
 
 /// Stream the change feed
@@ -223,7 +225,7 @@ async fn list(app: &App, session: &Session, seen: Seen) -> Result<Reply> {
 /// (`Last-Event-ID`). Idle streams send an empty message every 15 seconds.
 #[utoipa::path(tag = "changes", security(("bearer" = ["touchpoints:read"])), params(ChangesStart, ChangeFilter, StreamToken), responses((status = 200, body = String, content_type = "text/event-stream", description = "The stream."), (status = 410)))]
 #[get("/changes/stream")]
-async fn stream_changes(
+async fn get_change_stream(
     caller: Caller,
     start: Query<ChangesStart>,
     filter: Query<ChangeFilter>,

@@ -45,7 +45,7 @@ fn run(app: App, socket: TcpListener) -> Result<()> {
         journal::live::start(app.clone()).map_err(text)?,
     ];
     if app.config.run_jobs {
-        threads.push(worker::start(app.clone()).map_err(text)?);
+        threads.extend(worker::start(&app).map_err(text)?);
     }
     let served = answer(&app, socket, Surface::Api);
     end(&app, threads)?;
@@ -71,20 +71,25 @@ fn answer(app: &App, socket: TcpListener, surface: Surface) -> Result<()> {
     served.map_err(text)
 }
 
-/// Waits for background threads as long as for requests. One that waits for a database that has
-/// fallen silent ends with the process; its jobs are taken up again when their lease is over.
+/// Waits for background threads as long as for requests. One that is not done by then ends with the
+/// process, and others get its job.
 fn end(app: &App, threads: Vec<JoinHandle<()>>) -> Result<()> {
     let patience = app.config.drain_delay + Duration::from_secs(app.config.shutdown_timeout_s);
     let deadline = app.drain() + patience;
+    let mut silent = false;
     for thread in threads {
         while !thread.is_finished() && Instant::now() < deadline {
             std::thread::sleep(Duration::from_millis(10));
         }
         if !thread.is_finished() {
-            log::warn!("a background thread still waits for the database");
+            silent = true;
         } else if thread.join().is_err() {
             return Err("a background thread panicked".into());
         }
+    }
+    if silent {
+        log::warn!("a background thread is not done");
+        worker::give_back(app);
     }
     Ok(())
 }
@@ -132,10 +137,8 @@ pub fn work(config: Config) -> Result<()> {
     let socket = config.worker_bind.map(listen).transpose()?;
     let database = Database::open(&config)?;
     let app = boot::app(config, &database)?;
-    let threads = vec![
-        worker::start(app.clone()).map_err(text)?,
-        journal::live::start(app.clone()).map_err(text)?,
-    ];
+    let mut threads = worker::start(&app).map_err(text)?;
+    threads.push(journal::live::start(app.clone()).map_err(text)?);
     let waited = match socket {
         Some(socket) => answer(&app, socket, Surface::Platform),
         None => System::new().block_on(http::server::wait_for_signal()).map_err(text),

@@ -18,7 +18,7 @@ use crate::db::{Conn, Tx, WorkspaceId};
 use crate::error::{Error, FieldError, Result};
 use crate::http::reply::Plain;
 use crate::http::{AnyOf, List, Page, Path, Query, Reply};
-use crate::jobs::{self, NewJob};
+use crate::jobs::{self, NewJob, Priority};
 use crate::schema::connector_events as e;
 use crate::seal::{self, Context};
 
@@ -230,6 +230,7 @@ fn enqueue(tx: &mut Tx, channel: Uuid, id: Uuid) -> Result<()> {
     let (workspace, now) = (tx.workspace, tx.now);
     let job = NewJob {
         queue: "connectors",
+        priority: Priority::Soon,
         kind: "connectors.take",
         payload: json!({ "event_id": id, "channel_id": channel }),
         run_at: now,

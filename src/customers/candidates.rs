@@ -23,7 +23,7 @@ use crate::db::{Conn, Tx, WorkspaceId};
 use crate::error::{Error, OnConstraint, Result};
 use crate::http::reply::Plain;
 use crate::http::{Found, IfMatch, Json, List, Page, Path, Query, Reply, Versioned};
-use crate::jobs::{self, NewJob};
+use crate::jobs::{self, NewJob, Priority};
 use crate::schema::merge_candidates;
 
 crate::text_enum! {
@@ -203,6 +203,7 @@ pub async fn scan_merge_candidates(caller: Caller) -> Result<Reply> {
         .write(|tx| {
             let job = NewJob {
                 queue: "merges",
+                priority: Priority::Bulk,
                 kind: "customers.scan",
                 payload: json!({}),
                 run_at: tx.now,

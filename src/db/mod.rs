@@ -13,6 +13,7 @@ pub mod id;
 pub mod ids;
 pub mod json;
 pub mod keyset;
+mod lease;
 pub mod migrate;
 pub mod pairs;
 pub mod partitions;
@@ -31,6 +32,7 @@ use diesel::pg::PgConnection;
 use diesel::{Connection, RunQueryDsl};
 use uuid::Uuid;
 
+pub use lease::Lease;
 pub use workspace_id::WorkspaceId;
 
 use crate::config::{Config, Pooler};
@@ -93,6 +95,8 @@ pub struct Session {
     pub livemode: bool,
     pub actor: Actor,
     pub via: Via,
+    /// Of a worker: the job without which nothing is written.
+    pub lease: Option<Lease>,
 }
 
 /// How something was asked for: by which request, and from which address.
@@ -221,6 +225,12 @@ enum Abort<T> {
     DryRun(T),
 }
 
+impl<T> From<Error> for Abort<T> {
+    fn from(error: Error) -> Self {
+        Self::Error(error)
+    }
+}
+
 impl<T> From<diesel::result::Error> for Abort<T> {
     fn from(error: diesel::result::Error) -> Self {
         Self::Error(error.into())
@@ -339,6 +349,9 @@ impl Db {
             let done = pg.transaction::<T, Abort<T>, _>(|pg| {
                 self.limit_pooled_transaction(pg)?;
                 has_begun.set(true);
+                if let Some(lease) = &session.lease {
+                    lease.hold(pg)?;
+                }
                 let conn = Conn {
                     pg,
                     workspace: session.workspace,

@@ -17,6 +17,14 @@ use uuid::Uuid;
 pub struct WorkspaceId(Uuid);
 
 impl WorkspaceId {
+    /// Comes before all others; it has the work that belongs to none of them.
+    pub const FIRST: Self = Self(Uuid::nil());
+
+    /// What comes right after this one in the order of ids.
+    pub fn next(self) -> Self {
+        Self(Uuid::from_u128(self.0.as_u128().wrapping_add(1)))
+    }
+
     /// Trusts `id`: for the kernel only (a test over the sources keeps it so).
     pub(crate) fn trusted(id: Uuid) -> Self {
         Self(id)

@@ -154,6 +154,7 @@ pub const TABLES: &[Columns] = &[
             "source_updated_at",
         ],
     ),
+    table("changes", NONE, NONE, &["sequence", "touchpoint_ids", "recorded_at"]),
     table(
         "channels",
         NONE,
@@ -317,6 +318,7 @@ pub const TABLES: &[Columns] = &[
     ),
     // Those of organizations and channels; those of customers are identities.
     table("external_ids", NONE, NONE, &["resource", "source", "external_id", "resource_id"]),
+    table("feed_heads", NONE, NONE, &["sequence"]),
     table(
         "idempotency_keys",
         &["headers", "body"],
@@ -343,6 +345,7 @@ pub const TABLES: &[Columns] = &[
         // A payload names what to work on by its id.
         &[
             "queue",
+            "priority",
             "kind",
             "payload",
             "state",
@@ -501,6 +504,7 @@ pub const TABLES: &[Columns] = &[
     ),
     // The hash is made with a key that no table holds, and stays so that nobody is written to again.
     table("suppressions", NONE, NONE, &["channel_type", "address_hash", "reason", "until"]),
+    table("outbox", NONE, NONE, &["touchpoint_ids", "appended_at"]),
     table("tags", NONE, NONE, &["name", "color", "description"]),
     table("touchpoint_counts", NONE, NONE, &["at", "channel_id", "type", "slot", "n"]),
     table("touchpoint_keys", &["message_id"], NONE, &["source", "touchpoint_id"]),

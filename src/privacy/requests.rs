@@ -19,7 +19,7 @@ use crate::customers::{self, Customer};
 use crate::db::{Conn, Tx, WorkspaceId};
 use crate::error::{Error, OnConstraint, Result};
 use crate::http::IfMatch;
-use crate::jobs::{self, NewJob};
+use crate::jobs::{self, NewJob, Priority};
 use crate::journal::{self, Change, record};
 use crate::schema::data_requests;
 use crate::values::time::truncate;
@@ -328,6 +328,7 @@ impl Row {
 pub fn enqueue(tx: &mut Tx, id: Uuid, kind: &'static str, run_at: DateTime<Utc>) -> Result<()> {
     let job = NewJob {
         queue: "privacy",
+        priority: Priority::Normal,
         kind,
         payload: json!({ "data_request_id": id }),
         run_at,

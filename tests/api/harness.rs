@@ -89,6 +89,13 @@ impl App {
         Self { base, state, owner_url }
     }
 
+    /// What another process on the same database would have.
+    pub fn twin(&self) -> ecrm::app::App {
+        let config = self.state.config.clone();
+        let url = config.database_url.clone().expect("a database");
+        ecrm::app::App::new(config, &url).expect("an app")
+    }
+
     /// A new workspace with a key of these scopes.
     pub fn workspace(&self, scopes: &[&str]) -> Client {
         let slug = format!("t-{}", Uuid::new_v4().simple());

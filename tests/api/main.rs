@@ -47,4 +47,5 @@ mod tracking;
 mod trusted_issuers;
 mod users;
 mod verify;
+mod worker;
 mod workspaces;

@@ -20,7 +20,7 @@ use crate::db::json::Jsonb;
 use crate::db::{Conn, Outcome, Session, Tx};
 use crate::error::{Error, OnConstraint, Result};
 use crate::http::IfMatch;
-use crate::jobs::{self, Job, NewJob};
+use crate::jobs::{self, Job, NewJob, Priority};
 use crate::journal::{self, record};
 use crate::schema::{customers, merges};
 
@@ -206,6 +206,7 @@ fn move_rows(tx: &mut Tx, merge: &Merge, moved: MovedRecords) -> Result<()> {
 fn enqueue(tx: &mut Tx, merge: Uuid, purpose: &str, run_at: DateTime<Utc>) -> Result<()> {
     let job = NewJob {
         queue: "merges",
+        priority: Priority::Normal,
         kind: "customers.merge",
         payload: json!({ "merge_id": merge }),
         run_at,

@@ -89,8 +89,9 @@ fn page(operation: &Operation, fixtures: &Fixtures, cursor: Option<&str>) -> Opt
     if in_body {
         return Some(call.saying(&json!({ "limit": 1, "cursor": cursor })));
     }
-    let mut parameters = operation.parameters("query").into_iter();
-    let has_pages = parameters.any(|parameter| parameter["name"] == "cursor");
+    let parameters = operation.parameters("query");
+    let knows = |name| parameters.iter().any(|parameter| parameter["name"] == name);
+    let has_pages = knows("cursor") && knows("limit");
     let after = cursor.map(|cursor| format!("&cursor={cursor}")).unwrap_or_default();
     has_pages.then(|| call.asking(&format!("limit=1{after}")))
 }

@@ -39,6 +39,7 @@ fn session(app: &App, workspace: Uuid) -> Session {
         livemode: true,
         actor: Actor::SYSTEM,
         via: "tripwire".into(),
+        lease: None,
     }
 }
 

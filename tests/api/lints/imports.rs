@@ -19,7 +19,18 @@ const OWNERS: [(&str, &[&str]); 22] = [
     ("external_ids", &["external_ids"]),
     ("http", &["idempotency_keys"]),
     ("jobs", &["jobs"]),
-    ("journal", &["touchpoints", "touchpoint_keys", "touchpoint_counts", "customer_activity"]),
+    (
+        "journal",
+        &[
+            "touchpoints",
+            "touchpoint_keys",
+            "touchpoint_counts",
+            "customer_activity",
+            "outbox",
+            "changes",
+            "feed_heads",
+        ],
+    ),
     ("orders", &["orders", "order_line_items", "order_refunds", "order_fulfillments"]),
     ("organizations", &["organizations", "memberships"]),
     ("products", &["products"]),
@@ -64,7 +75,11 @@ const GUESTS: [(&str, &[&str], &str); 10] = [
         ],
         "a merge moves the rows of every table that names a customer",
     ),
-    ("db", &["workspaces"], "opens the data key of the workspace whose data is read"),
+    (
+        "db",
+        &["jobs", "workspaces"],
+        "opens the data key of the workspace whose data is read, and holds the job of a worker",
+    ),
     ("journal", &["customer_stats"], "the figures of a customer are a rollup of the log"),
     ("orders", &["customer_stats"], "the figures of a customer are a rollup of the orders"),
     ("predicate", &["touchpoints", "customer_activity"], "asks the log what somebody did"),
@@ -312,7 +327,7 @@ fn only_the_kernel_the_workspaces_and_the_worker_trust_an_id() {
 #[test]
 fn only_what_has_no_workspace_yet_uses_the_database_without_one() {
     let may = ["api_keys", "auth", "cli", "db", "demo", "jobs", "platform", "sessions", "worker"];
-    let also = ["workspaces", "users", "main"];
+    let also = ["journal", "workspaces", "users", "main"];
     for source in sources() {
         let uses = [".system(", ".system_write("].iter().any(|call| source.code.contains(call));
         let module = source.module();

@@ -18,6 +18,10 @@ const FORBIDDEN: [(&str, &str); 12] = [
     ("offset ", "deep pages get slow: keyset only (A7)"),
 ];
 
+/// What is right in one place: the order of appends is that of the database's clock, which all
+/// processes share.
+const ALLOWED: [(&str, &str); 1] = [("journal/append.rs", "clock_timestamp")];
+
 /// Where a statement is put together from text, and what the text is.
 const FORMATTED: [(&str, &str); 4] = [
     ("attributes/", "a table's name, chosen by an enum"),
@@ -35,7 +39,9 @@ fn broken(sources: &[Source]) -> Vec<String> {
     for source in sources {
         for (_, text) in source.statements() {
             let text = lower(text);
-            let words = FORBIDDEN.iter().filter(|(word, _)| text.contains(word));
+            let words = FORBIDDEN.iter().filter(|(word, _)| {
+                text.contains(word) && !ALLOWED.contains(&(source.path.as_str(), *word))
+            });
             broken.extend(words.map(|(word, why)| format!("{}: `{word}`: {why}", source.path)));
         }
     }

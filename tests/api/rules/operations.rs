@@ -119,7 +119,7 @@ pub fn r11(document: &Value) -> Vec<String> {
 }
 
 /// The shared answer of each status.
-const SHARED: [(&str, &str); 15] = [
+const SHARED: [(&str, &str); 16] = [
     ("304", "NotModified"),
     ("400", "BadRequest"),
     ("401", "Unauthorized"),
@@ -128,6 +128,7 @@ const SHARED: [(&str, &str); 15] = [
     ("405", "MethodNotAllowed"),
     ("408", "RequestTimeout"),
     ("409", "Conflict"),
+    ("410", "Gone"),
     ("412", "PreconditionFailed"),
     ("413", "PayloadTooLarge"),
     ("415", "UnsupportedMediaType"),
