@@ -10,6 +10,7 @@ use uuid::Uuid;
 use validator::{Validate, ValidationError};
 
 use super::job::{JobCounts, progress};
+use super::lines::Lines;
 use super::mapping::{self, Mapping, Plan};
 use super::pieces;
 use super::records::{self, Splitter};
@@ -26,7 +27,7 @@ use crate::http::{Created, Found, IfMatch, Json, List, Page, Path, Query, Reply,
 use crate::schema::bulk_jobs;
 
 crate::text_enum! {
-    /// What to do with a row whose record is there already, by an email, phone number or outside id.
+    /// What to do with a row whose record is there already, by an email, phone number, SKU or outside id.
     pub enum OnDuplicate {
         /// Leave the record as it is.
         Skip = "skip",
@@ -136,18 +137,24 @@ pub struct NewImport {
     pub resource: BulkResource,
     /// How the file is written.
     pub format: BulkFormat,
-    /// Which column fills which field, such as `email`, `attributes.size`, `external_ids.shop` or
-    /// `address.city`; absent means what the names suggest.
+    /// Which column fills which field, such as `email`, `attributes.size`, `external_ids.shop`,
+    /// `address.city` or `line_item.sku`; absent means what the names suggest. Amounts of products and
+    /// orders are decimals in a CSV file (`19.90`), in the currency of the row's `currency`, else in the
+    /// workspace's. Rows that follow each other and have the same `number` and outside ids are the lines
+    /// of one order.
     #[validate(custom(function = "mapping_size"))]
     #[schema(value_type = Option<BTreeMap<String, String>>, example = json!({"E-Mail": "email", "Size": "attributes.size"}))]
     pub mapping: Option<Mapping>,
     /// What to do with rows whose record is there already; `skip` unless said otherwise. Of
-    /// touchpoints, those with a known `message_id` are always skipped.
+    /// touchpoints, those with a known `message_id` are always skipped. Orders are recognised by their
+    /// outside ids only, and one that is older than what is known (`source_updated_at`) is skipped.
     pub on_duplicate: Option<OnDuplicate>,
-    /// Of touchpoints: whether unknown people become customers; otherwise their rows are refused.
+    /// Of touchpoints: whether unknown people become customers; otherwise their rows are refused. Whoever
+    /// placed an order always becomes one.
     #[serde(default)]
     pub create_customers: bool,
-    /// Whether only to try: every row is checked, nothing stays.
+    /// Whether only to try: every row is checked against what is stored, and nothing stays. Rows are tried
+    /// 500 at a time, so of doubles in the file only those are seen that are so close together.
     #[serde(default)]
     pub dry_run: bool,
     /// The `source` of records whose row has none.
@@ -346,8 +353,9 @@ pub async fn start_import(caller: Caller, id: Path<Uuid>, if_match: IfMatch) -> 
 /// Revert an import
 ///
 /// Deletes what it made and gives what it changed its former values, in the background. What somebody
-/// has changed since stays as it is, and stands among the errors with the code `changed_since`.
-/// Touchpoints cannot be reverted: the log only grows.
+/// has changed since stays as it is, and stands among the errors with the code `changed_since`; orders
+/// that it changed stay as well (`cannot_be_undone`), for payments and states only go forward, and so do
+/// customers whom orders made. Touchpoints cannot be reverted: the log only grows.
 #[utoipa::path(tag = "jobs", security(("bearer" = ["jobs:write"])), responses((status = 200, body = Import)))]
 #[post("/imports/{id}/revert")]
 pub async fn revert_import(caller: Caller, id: Path<Uuid>, if_match: IfMatch) -> Result<Reply> {
@@ -466,7 +474,9 @@ pub fn plan(conn: &mut Conn, row: &Row, settings: &ImportSettings) -> Result<Pla
 }
 
 /// Reads the head of a file from its first piece.
-pub fn read_head(resource: BulkResource, format: BulkFormat, start: &[u8]) -> Result<FileHead> {
+pub fn read_head(row: &Row, start: &[u8]) -> Result<FileHead> {
+    let (resource, format) = (row.resource, row.format);
+    let settings: ImportSettings = row.settings.parse()?;
     let marked = if start.starts_with(records::BOM) { records::BOM.len() } else { 0 };
     let no_head = |detail: &str| Err(Error::field("#", "no_head_line", detail));
     let at = |bytes: usize| i64::try_from(bytes).unwrap_or(i64::MAX);
@@ -489,7 +499,8 @@ pub fn read_head(resource: BulkResource, format: BulkFormat, start: &[u8]) -> Re
     }
     let mut taken = std::collections::HashSet::new();
     let suggest = |column: &String| {
-        let field = resource.suggest(column).filter(|field| taken.insert(field.clone()))?;
+        let field = resource.suggest(column, settings.source.as_deref());
+        let field = field.filter(|field| taken.insert(field.clone()))?;
         Some((column.clone(), field))
     };
     let suggested = columns.iter().filter_map(suggest).collect();
@@ -509,7 +520,7 @@ fn distinct(columns: Vec<String>) -> Vec<String> {
     found
 }
 
-const PREVIEWED: i64 = 10;
+const PREVIEWED: usize = 10;
 
 fn preview(conn: &mut Conn, row: &Row) -> Result<ImportPreview> {
     let head = head_of(row)?;
@@ -518,18 +529,17 @@ fn preview(conn: &mut Conn, row: &Row) -> Result<ImportPreview> {
     let file = row.file_id.unwrap_or_default();
     let piece = pieces::load(conn, file, 0)?.unwrap_or_default();
     let mut rest = &piece[usize::try_from(head.bytes).unwrap_or_default().min(piece.len())..];
-    let mut splitter = Splitter::new((row.format == BulkFormat::Csv).then_some(head.delimiter));
-    let mut rows = Vec::new();
-    while i64::try_from(rows.len()).unwrap_or(PREVIEWED) < PREVIEWED {
-        let number = i64::try_from(rows.len()).unwrap_or(PREVIEWED) + 1;
+    let mut lines = Lines::new(&plan, row.format, head.delimiter);
+    let (mut rows, mut number) = (Vec::new(), 1);
+    while rows.len() < PREVIEWED {
         // The last record of the first piece may go on in the second.
-        let Some(record) = splitter.next(&mut rest)? else { break };
+        let Some(record) = lines.next(&mut rest)? else { break };
         let is_cut = rest.is_empty() && i64::try_from(piece.len()).unwrap_or(0) < row.file_bytes;
         if is_cut {
             break;
         }
-        let value = match record {
-            Ok(record) => plan.value(&record.bytes),
+        let line = match record {
+            Ok(line) => line,
             Err(broken) => {
                 rows.push(PreviewRow::refused(
                     number,
@@ -538,12 +548,13 @@ fn preview(conn: &mut Conn, row: &Row) -> Result<ImportPreview> {
                 break;
             }
         };
-        rows.push(
-            match value.and_then(|value| super::rows::check(row.resource, &value).map(|()| value)) {
-                Ok(value) => PreviewRow { row: number, record: Some(value), errors: vec![] },
-                Err(error) => PreviewRow::refused(number, error),
-            },
-        );
+        let checked =
+            line.value.and_then(|value| super::rows::check(row.resource, &value).map(|()| value));
+        rows.push(match checked {
+            Ok(value) => PreviewRow { row: number, record: Some(value), errors: vec![] },
+            Err(error) => PreviewRow::refused(number, error),
+        });
+        number += line.rows;
     }
     let shown = Import::of(row.clone())?;
     let (columns, ignored_columns) = (shown.columns, shown.ignored_columns);

@@ -6,13 +6,16 @@ pub mod exports;
 mod fields;
 pub mod imports;
 mod job;
+mod lines;
 mod mapping;
 mod pieces;
+mod question;
 mod records;
 mod revert;
 pub mod row;
 mod rows;
 mod run;
+mod shops;
 mod stream;
 mod upload;
 
@@ -68,6 +71,8 @@ fn writing(resource: BulkResource) -> Scope {
         BulkResource::Customers => Scope::CustomersWrite,
         BulkResource::Organizations => Scope::OrganizationsWrite,
         BulkResource::Touchpoints => Scope::TouchpointsIngest,
+        BulkResource::Products => Scope::ProductsWrite,
+        BulkResource::Orders => Scope::OrdersWrite,
     }
 }
 
@@ -77,6 +82,8 @@ fn reading(resource: BulkResource) -> Scope {
         BulkResource::Customers => Scope::CustomersRead,
         BulkResource::Organizations => Scope::OrganizationsRead,
         BulkResource::Touchpoints => Scope::TouchpointsRead,
+        BulkResource::Products => Scope::ProductsRead,
+        BulkResource::Orders => Scope::OrdersRead,
     }
 }
 
@@ -115,7 +122,7 @@ pub fn forget(tx: &mut Tx) -> Result<()> {
     pieces::discard(tx, &files.into_iter().flatten().collect::<Vec<_>>())?;
     diesel::sql_query(
         "update bulk_jobs
-            set file_id = null, link_hash = null, settings = settings - 'where',
+            set file_id = null, link_hash = null, settings = settings - 'where' - 'filter',
                 status = case when status in ('queued', 'running') then 'cancelled' else status end,
                 version = version + 1, updated_at = $3
           where workspace_id = $1 and id = any($2)",

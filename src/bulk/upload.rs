@@ -48,7 +48,7 @@ pub async fn put_import_file(
     must_take_a_file(&row)?;
     let upload = Upload::new(&app, session, &req)?;
     let (file, bytes, start) = upload.receive(payload).await?;
-    let head = imports::read_head(row.resource, row.format, &start)?;
+    let head = imports::read_head(&row, &start)?;
     grant.write(move |tx| attach(tx, import, if_match, (file, bytes, &head)).map(Found)).await
 }
 
