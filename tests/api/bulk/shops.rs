@@ -125,7 +125,8 @@ fn an_order_that_is_there_is_left_changed_or_refused_and_never_by_older_news() {
 #[test]
 fn orders_that_an_import_made_are_deleted_and_those_it_changed_are_named() {
     let client = workspace();
-    let old = json!({ "currency": "EUR", "external_ids": [{ "source": "shop", "id": "1" }] });
+    let old = json!({ "currency": "EUR", "total": { "amount": 100, "currency": "EUR" },
+                      "external_ids": [{ "source": "shop", "id": "1" }] });
     client.post("/v1/orders", old).expect(201);
     let file = "Id,Number,Total\n1,A,1.00\n2,B,2.00\n3,C,3.00\n";
     let done = import(&client, of_shop("orders", "csv", "update"), file);
