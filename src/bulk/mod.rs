@@ -4,11 +4,13 @@ pub mod errors;
 mod export_run;
 pub mod exports;
 mod fields;
+mod head;
 pub mod imports;
 mod job;
 mod lines;
 mod mapping;
 mod pieces;
+mod preview;
 mod question;
 mod records;
 mod revert;
@@ -46,7 +48,7 @@ pub fn routes(api: &mut ServiceConfig) {
         .service(imports::get_import)
         .service(imports::update_import)
         .service(upload::put_import_file)
-        .service(imports::get_import_preview)
+        .service(preview::get_import_preview)
         .service(imports::start_import)
         .service(imports::revert_import)
         .service(errors::get_import_errors)

@@ -7,6 +7,7 @@ use diesel::prelude::*;
 use serde_json::Value;
 
 use super::errors::{self, RowError};
+use super::head::head_of;
 use super::imports::{self, ImportSettings};
 use super::lines::{self, Lines};
 use super::pieces::Reader;
@@ -82,7 +83,7 @@ fn stretch(app: &App, session: &Session, mut row: Row) -> Result<()> {
     let settings: ImportSettings = row.settings.parse()?;
     let plan =
         app.db.read(Server::Primary, session, &|conn| imports::plan(conn, &row, &settings))?;
-    let head = imports::head_of(&row)?;
+    let head = head_of(&row)?;
     let mut lines = Lines::new(&plan, row.format, head.delimiter);
     let file = row.file_id.unwrap_or_default();
     let mut reader = Reader::at(&app.db, session, file, row.position)?;
