@@ -52,7 +52,7 @@ fn parse<T: serde::de::DeserializeOwned + Validate>(value: &Value) -> Result<T> 
 pub fn take_in(
     tx: &mut Tx,
     resource: BulkResource,
-    values: &[Value],
+    values: &[&Value],
     settings: &ImportSettings,
 ) -> Result<Vec<Fate>> {
     match resource {
@@ -66,7 +66,7 @@ pub fn take_in(
 
 /// The values that are records, with their places, and the fates of the others.
 struct Sorted<'a, T> {
-    values: &'a [Value],
+    values: &'a [&'a Value],
     places: Vec<usize>,
     records: Vec<T>,
     fates: Vec<Option<Fate>>,
@@ -76,7 +76,7 @@ struct Sorted<'a, T> {
 type Change = fn(&mut Tx, Uuid, Map<String, Value>) -> Result<Fate>;
 
 impl<'a, T: serde::de::DeserializeOwned + Validate> Sorted<'a, T> {
-    fn of(values: &'a [Value]) -> Self {
+    fn of(values: &'a [&'a Value]) -> Self {
         let (mut places, mut records, mut fates) = (Vec::new(), Vec::new(), Vec::new());
         for (place, value) in values.iter().enumerate() {
             fates.push(match parse(value) {
@@ -105,7 +105,7 @@ impl<'a, T: serde::de::DeserializeOwned + Validate> Sorted<'a, T> {
                 Ok(id) => Fate::Created(id),
                 Err(error) => match refused(error, policy) {
                     Ok(fate) => fate,
-                    Err(id) => changed(tx, id, &self.values[*place], change)?,
+                    Err(id) => changed(tx, id, self.values[*place], change)?,
                 },
             });
         }
@@ -137,7 +137,7 @@ fn changed(tx: &mut Tx, id: Uuid, value: &Value, change: Change) -> Result<Fate>
     }
 }
 
-fn customers(tx: &mut Tx, values: &[Value], settings: &ImportSettings) -> Result<Vec<Fate>> {
+fn customers(tx: &mut Tx, values: &[&Value], settings: &ImportSettings) -> Result<Vec<Fate>> {
     let mut rows = Sorted::<NewCustomer>::of(values);
     for record in &mut rows.records {
         record.source = record.source.take().or_else(|| settings.source.clone());
@@ -160,7 +160,7 @@ fn change_customer(tx: &mut Tx, id: Uuid, mut fields: Map<String, Value>) -> Res
     Ok(Fate::Updated { id, version: after.fields.version, former })
 }
 
-fn organizations(tx: &mut Tx, values: &[Value], settings: &ImportSettings) -> Result<Vec<Fate>> {
+fn organizations(tx: &mut Tx, values: &[&Value], settings: &ImportSettings) -> Result<Vec<Fate>> {
     let rows = Sorted::<NewOrganization>::of(values);
     let made = organizations::create_each(tx, &rows.records)?;
     rows.settle(tx, made, settings.on_duplicate, change_organization)
@@ -177,7 +177,7 @@ fn change_organization(tx: &mut Tx, id: Uuid, fields: Map<String, Value>) -> Res
     Ok(Fate::Updated { id, version: after.version, former })
 }
 
-fn products(tx: &mut Tx, values: &[Value], settings: &ImportSettings) -> Result<Vec<Fate>> {
+fn products(tx: &mut Tx, values: &[&Value], settings: &ImportSettings) -> Result<Vec<Fate>> {
     let rows = Sorted::<NewProduct>::of(values);
     let made = products::create_each(tx, &rows.records)?;
     rows.settle(tx, made, settings.on_duplicate, change_product)
@@ -194,7 +194,7 @@ fn change_product(tx: &mut Tx, id: Uuid, fields: Map<String, Value>) -> Result<F
     Ok(Fate::Updated { id, version: after.version, former })
 }
 
-fn orders(tx: &mut Tx, values: &[Value], settings: &ImportSettings) -> Result<Vec<Fate>> {
+fn orders(tx: &mut Tx, values: &[&Value], settings: &ImportSettings) -> Result<Vec<Fate>> {
     let mut rows = Sorted::<NewOrder>::of(values);
     for record in &mut rows.records {
         let given = record.source.take().or_else(|| settings.source.clone());
@@ -222,7 +222,7 @@ fn change_order(tx: &mut Tx, id: Uuid, mut fields: Map<String, Value>) -> Result
     Ok(Fate::Updated { id, version: after.version, former })
 }
 
-fn touchpoints(tx: &mut Tx, values: &[Value], settings: &ImportSettings) -> Result<Vec<Fate>> {
+fn touchpoints(tx: &mut Tx, values: &[&Value], settings: &ImportSettings) -> Result<Vec<Fate>> {
     let Sorted { places, mut records, mut fates, .. } = Sorted::<NewTouchpoint>::of(values);
     for record in &mut records {
         let given = record.source.take().or_else(|| settings.source.clone());

@@ -23,8 +23,8 @@ use crate::schema::bulk_jobs;
 
 /// Rows of one transaction.
 const ROWS: usize = 500;
-/// Bytes of rows of one transaction, about.
-const BYTES: usize = 4 * 1024 * 1024;
+/// Bytes of rows of one transaction, about; as values they take several times as much.
+const BYTES: usize = 1024 * 1024;
 /// After this time other jobs have their turn; far below a lease.
 pub const STRETCH: Duration = Duration::from_secs(5);
 
@@ -192,8 +192,7 @@ fn tried<T>(tx: &mut Tx, work: impl FnOnce(&mut Tx<'_>) -> Result<T>) -> Result<
 fn take_in(tx: &mut Tx, row: &Row, settings: &ImportSettings, portion: &Portion) -> Result<Taken> {
     let mut taken = Taken { fates: Vec::new(), errors: Vec::new() };
     let readable = portion.lines.iter().filter_map(|line| Some((line, line.value.as_ref().ok()?)));
-    let (lines, values): (Vec<&Line>, Vec<Value>) =
-        readable.map(|(line, value)| (line, value.clone())).unzip();
+    let (lines, values): (Vec<&Line>, Vec<&Value>) = readable.unzip();
     let fates = rows::take_in(tx, row.resource, &values, settings)?;
     for (line, fate) in lines.into_iter().zip(fates) {
         if let Fate::Refused(error) = &fate {
