@@ -145,6 +145,12 @@ pub fn release(tx: &mut Tx, owner: Owner, record: Uuid) -> Result<()> {
     Ok(())
 }
 
+/// The refusal of a record one of whose references another record has.
+pub fn taken_by(holder: Uuid) -> Error {
+    let detail = "another record has one of these `external_ids`";
+    Error::conflict("external_ids_taken", detail, Some(holder))
+}
+
 fn taken(tx: &mut Tx, owner: Owner, record: Uuid, references: &[ExternalId]) -> Result<Error> {
     let wanted: Vec<&ExternalId> = references.iter().collect();
     let holders = find_many(tx, owner, &wanted)?;

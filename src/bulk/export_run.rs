@@ -8,17 +8,15 @@ use uuid::Uuid;
 
 use super::exports::ExportSettings;
 use super::pieces;
+use super::question::Question;
 use super::row::{BulkFormat, BulkResource, JobKind, JobStatus, Row, of};
 use super::run::STRETCH;
 use crate::app::App;
 use crate::audit;
-use crate::customers;
 use crate::db::ids::IdRange;
 use crate::db::{Conn, Outcome, Server, Session, Tx, id};
 use crate::error::{Error, Result};
 use crate::jobs::Job;
-use crate::journal;
-use crate::organizations;
 use crate::schema::bulk_jobs;
 use crate::values::spreadsheet;
 
@@ -92,12 +90,74 @@ const TOUCHPOINTS: &[&str] = &[
     "properties",
 ];
 
+const PRODUCTS: &[&str] = &[
+    "id",
+    "external_ids",
+    "sku",
+    "name",
+    "description",
+    "brand",
+    "category",
+    "price",
+    "url",
+    "image_url",
+    "status",
+    "attributes",
+    "tags",
+    "version",
+    "created_at",
+    "updated_at",
+];
+const ORDERS: &[&str] = &[
+    "id",
+    "external_ids",
+    "source",
+    "number",
+    "customer_id",
+    "email",
+    "phone",
+    "status",
+    "financial_status",
+    "fulfillment_status",
+    "currency",
+    "line_items",
+    "subtotal",
+    "discount_total",
+    "tax_total",
+    "shipping_total",
+    "fee_total",
+    "total",
+    "paid_total",
+    "refunded_total",
+    "is_tax_included",
+    "channel_id",
+    "cart_id",
+    "billing_address",
+    "shipping_address",
+    "discount_codes",
+    "utm",
+    "note",
+    "cancel_reason",
+    "placed_at",
+    "paid_at",
+    "fulfilled_at",
+    "cancelled_at",
+    "source_updated_at",
+    "attributes",
+    "tags",
+    "version",
+    "created_at",
+    "updated_at",
+];
+
 /// The columns of a CSV file: those asked for, or all.
 pub fn columns(resource: BulkResource, asked: &[String]) -> Vec<String> {
     let all = match resource {
         BulkResource::Customers => CUSTOMERS,
         BulkResource::Organizations => ORGANIZATIONS,
         BulkResource::Touchpoints => TOUCHPOINTS,
+        BulkResource::Products => PRODUCTS,
+        BulkResource::Orders => ORDERS,
     };
     match asked {
         [] => all.iter().map(ToString::to_string).collect(),
@@ -145,14 +205,15 @@ fn give_up(tx: &mut Tx, id: Uuid) -> Result<()> {
 fn stretch(app: &App, session: &Session, mut row: Row) -> Result<()> {
     let until = Instant::now() + STRETCH;
     let settings: ExportSettings = row.settings.parse()?;
+    let question = Question::of(row.resource, &settings)?;
     if row.total.is_none() {
         let all = IdRange { after: None, ..left(&row, &settings) };
-        let read = |conn: &mut Conn| count(conn, row.resource, &settings, all);
+        let read = |conn: &mut Conn| question.count(conn, all);
         row.total = Some(app.db.read(Server::Replica, session, &read)?);
     }
     while Instant::now() < until {
         let left = left(&row, &settings);
-        let read = |conn: &mut Conn| page(conn, row.resource, &settings, left);
+        let read = |conn: &mut Conn| question.page(conn, left, RECORDS);
         let records = app.db.read(Server::Replica, session, &read)?;
         let written = written(&row, &settings, &records)?;
         let stored = app.db.write(session, &|tx| store(tx, &row, &records, &written))?;
@@ -171,41 +232,6 @@ fn left(row: &Row, settings: &ExportSettings) -> IdRange {
         until: settings.created_at_lt.map(id::floor),
         after: row.after_id,
     }
-}
-
-fn count(
-    conn: &mut Conn,
-    resource: BulkResource,
-    settings: &ExportSettings,
-    ids: IdRange,
-) -> Result<i64> {
-    match resource {
-        BulkResource::Customers => customers::count_matching(conn, settings.r#where.as_ref(), ids),
-        BulkResource::Organizations => organizations::count_all(conn, ids),
-        BulkResource::Touchpoints => journal::read::count_all(conn, ids),
-    }
-}
-
-/// One page of records as the API shows them, the oldest first.
-fn page(
-    conn: &mut Conn,
-    resource: BulkResource,
-    settings: &ExportSettings,
-    ids: IdRange,
-) -> Result<Vec<Value>> {
-    match resource {
-        BulkResource::Customers => {
-            values(&customers::matching(conn, settings.r#where.as_ref(), ids, RECORDS)?)
-        }
-        BulkResource::Organizations => values(&organizations::all(conn, ids, RECORDS)?),
-        BulkResource::Touchpoints => values(&journal::read::oldest(conn, ids, RECORDS)?),
-    }
-}
-
-fn values<T: serde::Serialize>(records: &[T]) -> Result<Vec<Value>> {
-    let value =
-        |record| serde_json::to_value(record).map_err(|error| Error::internal(error.to_string()));
-    records.iter().map(value).collect()
 }
 
 /// The page as the file has it; the first begins with the head line.

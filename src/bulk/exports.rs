@@ -7,9 +7,10 @@ use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
-use validator::Validate;
+use validator::{Validate, ValidationError};
 
 use super::job::{JobCounts, progress, result_url};
+use super::question::{Filters, Question};
 use super::row::{BulkFormat, BulkResource, JobKind, JobStatus, Row, of};
 use super::stream::{self, File};
 use super::{SORT, export_run, must_read, pieces};
@@ -33,6 +34,7 @@ const WORKS_FOR: TimeDelta = TimeDelta::hours(24);
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ExportSettings {
     pub r#where: Option<Predicate>,
+    pub filter: Option<Filters>,
     pub columns: Vec<String>,
     pub created_at_gte: Option<DateTime<Utc>>,
     pub created_at_lt: Option<DateTime<Utc>>,
@@ -103,6 +105,10 @@ pub struct NewExport {
     pub format: BulkFormat,
     /// Of customers: which, as in the search; absent means all.
     pub r#where: Option<Predicate>,
+    /// Which, by the filters of the list (`GET /v1/orders`, …), named and written as in its address.
+    #[validate(custom(function = "filter_size"))]
+    #[schema(value_type = Option<BTreeMap<String, String>>, example = json!({"tags": "vip,club"}))]
+    pub filter: Option<Filters>,
     /// The columns of a CSV file: fields such as `email` or `attributes.size`; all fields unless said
     /// otherwise.
     #[serde(default)]
@@ -113,6 +119,15 @@ pub struct NewExport {
     pub created_at_gte: Option<DateTime<Utc>>,
     /// Made, or of touchpoints happened, before this time.
     pub created_at_lt: Option<DateTime<Utc>>,
+}
+
+fn filter_size(filter: &Filters) -> Result<(), ValidationError> {
+    let is_long = |text: &String| text.chars().count() > 8000 || text.contains('\0');
+    if filter.len() > 50 || filter.iter().any(|(name, value)| is_long(name) || is_long(value)) {
+        let expected = "takes up to 50 filters of up to 8000 characters";
+        return Err(ValidationError::new("invalid_filter").with_message(expected.into()));
+    }
+    Ok(())
 }
 
 /// A link to the file of an export. Whoever has it may have the file.
@@ -157,18 +172,20 @@ impl NewExport {
     fn insert(&self, tx: &mut Tx) -> Result<Export> {
         if let Some(condition) = &self.r#where {
             if self.resource != BulkResource::Customers {
-                let detail = "`where` asks about customers; use the times for other records";
+                let detail = "`where` asks about customers; use `filter` for other records";
                 return Err(Error::field("#/where", "not_for_this_resource", detail));
             }
             customers::check_predicate(tx, condition)?;
         }
         let settings = ExportSettings {
             r#where: self.r#where.clone(),
+            filter: self.filter.clone(),
             columns: self.columns.clone(),
             created_at_gte: self.created_at_gte,
             // Records that are made while the export runs are not part of it.
             created_at_lt: Some(self.created_at_lt.unwrap_or(tx.now).min(tx.now)),
         };
+        Question::of(self.resource, &settings)?;
         let what = (JobKind::Export, self.resource, self.format);
         let row = Row::insert(tx, what, JobStatus::Queued, &settings)?;
         diesel::update(of(tx.workspace).filter(bulk_jobs::id.eq(row.id)))
@@ -204,7 +221,7 @@ pub async fn list_exports(caller: Caller, page: Query<Page>) -> Result<Reply> {
 /// Export records into a file
 ///
 /// In the background: `GET /v1/exports/{id}` says when the file is there. It holds what there is now,
-/// the oldest first. Needs the right to read the resource as well.
+/// the oldest first: what the list of the resource shows with the same filters. Needs the right to read the resource as well.
 #[utoipa::path(tag = "jobs", security(("bearer" = ["jobs:write"])), responses((status = 201, body = Export)))]
 #[post("/exports")]
 pub async fn create_export(caller: Caller, new: Json<NewExport>) -> Result<Reply> {

@@ -11,6 +11,12 @@ pub enum Cell {
     Integer,
     /// Separated by commas or semicolons.
     List,
+    /// A decimal such as `19.90`, in the currency of the row.
+    Amount,
+    /// RFC 3339, or as shops write it: `2026-03-01 10:00:00 +0100`.
+    Time,
+    /// Yes or no.
+    Flag,
 }
 
 /// A field of a resource by its path, and what exports of other products call it (in the form of
@@ -35,6 +41,14 @@ const fn integer(path: &'static str, synonyms: &'static [&'static str]) -> Field
 
 const fn list(path: &'static str, synonyms: &'static [&'static str]) -> Field {
     Field { path, cell: Cell::List, synonyms }
+}
+
+const fn amount(path: &'static str, synonyms: &'static [&'static str]) -> Field {
+    Field { path, cell: Cell::Amount, synonyms }
+}
+
+const fn time(path: &'static str, synonyms: &'static [&'static str]) -> Field {
+    Field { path, cell: Cell::Time, synonyms }
 }
 
 const CUSTOMERS: &[Field] = &[
@@ -91,7 +105,7 @@ const TOUCHPOINTS: &[Field] = &[
     text("type", &["event", "eventtype"]),
     text("name", &["eventname"]),
     word("direction", &[]),
-    text("occurred_at", &["timestamp", "time", "date", "datetime", "eventtime"]),
+    time("occurred_at", &["timestamp", "time", "date", "datetime", "eventtime"]),
     text("source", &[]),
     text("message_id", &["eventid"]),
     text("customer.id", &["customerid"]),
@@ -107,19 +121,106 @@ const TOUCHPOINTS: &[Field] = &[
     text("content.text", &["message", "body"]),
 ];
 
+const PRODUCTS: &[Field] = &[
+    text("name", &["title", "productname", "producttitle"]),
+    text("sku", &["variantsku", "stockkeepingunit", "articlenumber", "artikelnummer"]),
+    text("description", &["body", "bodyhtml"]),
+    text("brand", &["vendor", "manufacturer"]),
+    text("category", &["type", "producttype", "productcategory", "categories"]),
+    amount("price", &["variantprice", "regularprice"]),
+    text("currency", &["pricecurrency"]),
+    text("url", &["link", "producturl", "permalink"]),
+    text("image_url", &["imagesrc", "imagelink"]),
+    word("status", &[]),
+    list("tags", &["labels"]),
+];
+
+/// Sums of the lines are computed, whatever the file says: shops take them with and without discounts.
+const ORDERS: &[Field] = &[
+    text("number", &["name", "ordernumber", "order", "orderno"]),
+    text("source", &[]),
+    text("currency", &["ordercurrency"]),
+    text("email", &["emailaddress", "customeremail", "billingemail"]),
+    text("phone", &["phonenumber", "customerphone"]),
+    text("customer.id", &[]),
+    text("customer.email", &[]),
+    text("customer.phone", &[]),
+    text("customer.user_id", &[]),
+    word("status", &["orderstatus"]),
+    word("financial_status", &["paymentstatus"]),
+    word("fulfillment_status", &["shippingstatus"]),
+    amount("discount_total", &["discountamount", "cartdiscountamount", "orderdiscount"]),
+    amount("tax_total", &["taxes", "tax", "ordertotaltaxamount"]),
+    amount("shipping_total", &["shipping", "ordershippingamount"]),
+    amount("fee_total", &["duties", "orderfees"]),
+    amount("total", &["ordertotal", "ordertotalamount", "totalprice"]),
+    amount("paid_total", &["amountpaid"]),
+    Field { path: "is_tax_included", cell: Cell::Flag, synonyms: &["taxesincluded"] },
+    amount("refund.amount", &["refundedamount", "orderrefundamount"]),
+    text("channel_id", &[]),
+    list("discount_codes", &["discountcode", "couponcode", "coupons"]),
+    text("note", &["notes", "customernote"]),
+    text("cancel_reason", &[]),
+    time("placed_at", &["createdat", "orderdate", "date"]),
+    time("paid_at", &["paiddate"]),
+    time("fulfilled_at", &["completeddate"]),
+    time("cancelled_at", &[]),
+    time("source_updated_at", &["updatedat", "modifieddate"]),
+    list("tags", &["labels"]),
+    text("utm.source", &[]),
+    text("utm.medium", &[]),
+    text("utm.campaign", &[]),
+    text("billing_address.first_name", &["billingfirstname"]),
+    text("billing_address.last_name", &["billinglastname"]),
+    text("billing_address.company", &["billingcompany"]),
+    text("billing_address.phone", &["billingphone"]),
+    text("billing_address.line1", &["billingaddress1"]),
+    text("billing_address.line2", &["billingaddress2"]),
+    text("billing_address.city", &["billingcity"]),
+    text("billing_address.region", &["billingprovince", "billingstate"]),
+    text("billing_address.postal_code", &["billingzip", "billingpostcode"]),
+    text("billing_address.country", &["billingcountry"]),
+    text("shipping_address.first_name", &["shippingfirstname"]),
+    text("shipping_address.last_name", &["shippinglastname"]),
+    text("shipping_address.company", &["shippingcompany"]),
+    text("shipping_address.phone", &["shippingphone"]),
+    text("shipping_address.line1", &["shippingaddress1"]),
+    text("shipping_address.line2", &["shippingaddress2"]),
+    text("shipping_address.city", &["shippingcity"]),
+    text("shipping_address.region", &["shippingprovince", "shippingstate"]),
+    text("shipping_address.postal_code", &["shippingzip", "shippingpostcode"]),
+    text("shipping_address.country", &["shippingcountry"]),
+    text("line_item.external_id", &["lineitemid", "itemid"]),
+    text("line_item.product_id", &[]),
+    text("line_item.product_external_id", &["itemproductid"]),
+    text("line_item.sku", &["sku", "itemsku", "productsku"]),
+    text("line_item.name", &["itemname", "productname"]),
+    text("line_item.variant", &["itemvariant", "productvariation"]),
+    integer("line_item.quantity", &["quantity", "qty", "itemquantity"]),
+    amount("line_item.unit_price", &["lineitemprice", "unitprice", "itemprice", "itemcost"]),
+    amount("line_item.discount_total", &["lineitemdiscount", "itemdiscount"]),
+    amount("line_item.tax_total", &["itemtax"]),
+    amount("line_item.total", &["itemtotal"]),
+];
+
 impl BulkResource {
     pub fn fields(self) -> &'static [Field] {
         match self {
             Self::Customers => CUSTOMERS,
             Self::Organizations => ORGANIZATIONS,
             Self::Touchpoints => TOUCHPOINTS,
+            Self::Products => PRODUCTS,
+            Self::Orders => ORDERS,
         }
     }
 
     /// Paths that end in a name of the company's own.
     pub fn open_fields(self) -> &'static [&'static str] {
         match self {
-            Self::Customers | Self::Organizations => &["attributes.", "external_ids."],
+            Self::Customers | Self::Organizations | Self::Products => {
+                &["attributes.", "external_ids."]
+            }
+            Self::Orders => &["attributes.", "external_ids.", "customer.external_ids."],
             Self::Touchpoints => &[
                 "properties.",
                 "customer.external_ids.",
@@ -138,8 +239,19 @@ impl BulkResource {
         }
     }
 
-    /// The field that a column's name suggests.
-    pub fn suggest(self, column: &str) -> Option<String> {
+    /// What files call the id of a record in the system that they come from.
+    fn ids(self) -> &'static [&'static str] {
+        match self {
+            Self::Customers => &["id", "customerid", "recordid", "vid"],
+            Self::Organizations => &["id", "companyid", "recordid"],
+            Self::Touchpoints => &[],
+            Self::Products => &["id", "productid", "handle"],
+            Self::Orders => &["id", "orderid"],
+        }
+    }
+
+    /// The field that a column's name suggests, in a file from `source` if that is known.
+    pub fn suggest(self, column: &str, source: Option<&str>) -> Option<String> {
         let column = column.trim();
         if self.cell(column).is_some() {
             return Some(column.to_owned());
@@ -147,7 +259,9 @@ impl BulkResource {
         let name = normal(column);
         let means =
             |field: &&Field| normal(field.path) == name || field.synonyms.contains(&name.as_str());
-        self.fields().iter().find(means).map(|field| field.path.to_owned())
+        let field = self.fields().iter().find(means).map(|field| field.path.to_owned());
+        let is_id = self.ids().contains(&name.as_str());
+        field.or_else(|| source.filter(|_| is_id).map(|source| format!("external_ids.{source}")))
     }
 }
 
@@ -161,7 +275,12 @@ mod tests {
     use super::*;
 
     fn suggested(columns: &[&str]) -> Vec<Option<String>> {
-        columns.iter().map(|column| BulkResource::Customers.suggest(column)).collect()
+        columns.iter().map(|column| BulkResource::Customers.suggest(column, None)).collect()
+    }
+
+    fn of_shop(resource: BulkResource, columns: &[&str]) -> Vec<String> {
+        let suggest = |column: &&str| resource.suggest(column, Some("shop")).unwrap_or_default();
+        columns.iter().map(suggest).collect()
     }
 
     #[test]
@@ -179,10 +298,24 @@ mod tests {
     }
 
     #[test]
+    fn orders_and_products_of_shops_are_recognised() {
+        let shopify = ["Name", "Id", "Financial Status", "Taxes", "Lineitem price", "Billing Zip"];
+        let expected = ["number", "external_ids.shop", "financial_status", "tax_total"];
+        let lines = ["line_item.unit_price", "billing_address.postal_code"];
+        assert_eq!(of_shop(BulkResource::Orders, &shopify), [&expected[..], &lines].concat());
+        let woo = ["order_id", "order_date", "order_currency", "billing_email", "order_total"];
+        let expected = ["external_ids.shop", "placed_at", "currency", "email", "total"];
+        assert_eq!(of_shop(BulkResource::Orders, &woo), expected);
+        let shopify = ["Handle", "Title", "Vendor", "Variant SKU", "Variant Price", "Image Src"];
+        let expected = ["external_ids.shop", "name", "brand", "sku", "price", "image_url"];
+        assert_eq!(of_shop(BulkResource::Products, &shopify), expected);
+        assert_eq!(BulkResource::Orders.suggest("Id", None), None);
+    }
+
+    #[test]
     fn a_name_means_one_field() {
-        for resource in
-            [BulkResource::Customers, BulkResource::Organizations, BulkResource::Touchpoints]
-        {
+        use BulkResource::{Customers, Orders, Organizations, Products, Touchpoints};
+        for resource in [Customers, Organizations, Touchpoints, Products, Orders] {
             let mut seen = std::collections::BTreeSet::new();
             for field in resource.fields() {
                 let own = normal(field.path);

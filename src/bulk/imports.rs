@@ -4,29 +4,27 @@ use actix_web::{get, patch, post};
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use utoipa::ToSchema;
 use uuid::Uuid;
 use validator::{Validate, ValidationError};
 
+use super::head::{FileHead, head_of};
 use super::job::{JobCounts, progress};
 use super::mapping::{self, Mapping, Plan};
-use super::pieces;
-use super::records::{self, Splitter};
+use super::records;
 use super::row::{BulkFormat, BulkResource, JobKind, JobStatus, Row, of};
-use super::{SORT, must_read, must_write};
+use super::{SORT, must_write};
 use crate::audit;
 use crate::auth::{Caller, Scope};
 use crate::db::json::{Jsonb, RawJson};
 use crate::db::{Conn, Tx};
-use crate::error::{Error, FieldError, Result};
+use crate::error::{Error, Result};
 use crate::http::json::never_null;
-use crate::http::reply::Plain;
 use crate::http::{Created, Found, IfMatch, Json, List, Page, Path, Query, Reply, Versioned};
 use crate::schema::bulk_jobs;
 
 crate::text_enum! {
-    /// What to do with a row whose record is there already, by an email, phone number or outside id.
+    /// What to do with a row whose record is there already, by an email, phone number, SKU or outside id.
     pub enum OnDuplicate {
         /// Leave the record as it is.
         Skip = "skip",
@@ -45,16 +43,6 @@ pub struct ImportSettings {
     pub create_customers: bool,
     pub dry_run: bool,
     pub source: Option<String>,
-}
-
-/// What the head of the uploaded file shows.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct FileHead {
-    pub columns: Vec<String>,
-    pub delimiter: u8,
-    /// Bytes of the head line and of what stands before it.
-    pub bytes: i64,
-    pub suggested: Mapping,
 }
 
 /// Records to be taken in from a file.
@@ -136,18 +124,24 @@ pub struct NewImport {
     pub resource: BulkResource,
     /// How the file is written.
     pub format: BulkFormat,
-    /// Which column fills which field, such as `email`, `attributes.size`, `external_ids.shop` or
-    /// `address.city`; absent means what the names suggest.
+    /// Which column fills which field, such as `email`, `attributes.size`, `external_ids.shop`,
+    /// `address.city` or `line_item.sku`; absent means what the names suggest. Amounts of products and
+    /// orders are decimals in a CSV file (`19.90`), in the currency of the row's `currency`, else in the
+    /// workspace's. Rows that follow each other and have the same `number` and outside ids are the lines
+    /// of one order.
     #[validate(custom(function = "mapping_size"))]
     #[schema(value_type = Option<BTreeMap<String, String>>, example = json!({"E-Mail": "email", "Size": "attributes.size"}))]
     pub mapping: Option<Mapping>,
     /// What to do with rows whose record is there already; `skip` unless said otherwise. Of
-    /// touchpoints, those with a known `message_id` are always skipped.
+    /// touchpoints, those with a known `message_id` are always skipped. Orders are recognised by their
+    /// outside ids only, and one that is older than what is known (`source_updated_at`) is skipped.
     pub on_duplicate: Option<OnDuplicate>,
-    /// Of touchpoints: whether unknown people become customers; otherwise their rows are refused.
+    /// Of touchpoints: whether unknown people become customers; otherwise their rows are refused. Whoever
+    /// placed an order always becomes one.
     #[serde(default)]
     pub create_customers: bool,
-    /// Whether only to try: every row is checked, nothing stays.
+    /// Whether only to try: every row is checked against what is stored, and nothing stays. Rows are tried
+    /// 500 at a time, so of doubles in the file only those are seen that are so close together.
     #[serde(default)]
     pub dry_run: bool,
     /// The `source` of records whose row has none.
@@ -183,35 +177,6 @@ fn mapping_size(mapping: &Mapping) -> Result<(), ValidationError> {
         return Err(ValidationError::new("invalid_mapping").with_message(expected.into()));
     }
     Ok(())
-}
-
-/// The first rows of a file as they would be taken in.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct ImportPreview {
-    /// The columns of the file.
-    #[schema(example = json!(["E-Mail"]))]
-    pub columns: Vec<String>,
-    /// What the names of the columns suggest.
-    #[schema(value_type = BTreeMap<String, String>, example = json!({"E-Mail": "email"}))]
-    pub suggested_mapping: Mapping,
-    /// Columns that fill nothing.
-    #[schema(example = json!([]))]
-    pub ignored_columns: Vec<String>,
-    /// Up to ten rows.
-    pub rows: Vec<PreviewRow>,
-}
-
-/// One row as it would be taken in.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct PreviewRow {
-    /// Its number, from 1 after the head line.
-    #[schema(example = 1)]
-    pub row: i64,
-    /// What it says, in the fields of the resource; null where it cannot be read.
-    #[schema(value_type = Option<crate::values::free::FreeObject>, example = json!({"email": "ada@shop.example.com"}))]
-    pub record: Option<Value>,
-    /// What is wrong with it.
-    pub errors: Vec<FieldError>,
 }
 
 impl Import {
@@ -307,23 +272,6 @@ pub async fn update_import(
     grant.write(move |tx| patch.apply(tx, *id, if_match).and_then(Import::of).map(Found)).await
 }
 
-/// Preview the first rows of an import
-///
-/// 409 before the file is uploaded. Needs the right to read the resource as well.
-#[utoipa::path(tag = "jobs", security(("bearer" = ["jobs:read"])), responses((status = 200, body = ImportPreview), (status = 409)))]
-#[get("/imports/{id}/preview")]
-pub async fn get_import_preview(caller: Caller, id: Path<Uuid>) -> Result<Reply> {
-    let grant = caller.must(Scope::JobsRead)?;
-    let scopes = grant.identity().scopes;
-    grant
-        .read(move |conn| {
-            let row = find(conn, *id)?;
-            must_read(scopes, row.resource)?;
-            preview(conn, &row).map(Plain)
-        })
-        .await
-}
-
 /// Start an import
 ///
 /// It goes on in the background; `GET /v1/imports/{id}` says how far it is. A crash of the service
@@ -346,8 +294,9 @@ pub async fn start_import(caller: Caller, id: Path<Uuid>, if_match: IfMatch) -> 
 /// Revert an import
 ///
 /// Deletes what it made and gives what it changed its former values, in the background. What somebody
-/// has changed since stays as it is, and stands among the errors with the code `changed_since`.
-/// Touchpoints cannot be reverted: the log only grows.
+/// has changed since stays as it is, and stands among the errors with the code `changed_since`; orders
+/// that it changed stay as well (`cannot_be_undone`), for payments and states only go forward, and so do
+/// customers whom orders made. Touchpoints cannot be reverted: the log only grows.
 #[utoipa::path(tag = "jobs", security(("bearer" = ["jobs:write"])), responses((status = 200, body = Import)))]
 #[post("/imports/{id}/revert")]
 pub async fn revert_import(caller: Caller, id: Path<Uuid>, if_match: IfMatch) -> Result<Reply> {
@@ -452,116 +401,9 @@ fn start(tx: &mut Tx, row: &Row) -> Result<Row> {
     row.advance(tx, JobStatus::Queued)
 }
 
-/// What the upload found; 409 before there is a file.
-pub fn head_of(row: &Row) -> Result<FileHead> {
-    let found = row.found.as_ref().filter(|_| row.file_id.is_some());
-    found.ok_or_else(|| Error::transition("the import has no file", &[]))?.parse()
-}
-
 /// How the records of an import become values.
 pub fn plan(conn: &mut Conn, row: &Row, settings: &ImportSettings) -> Result<Plan> {
     let head = head_of(row)?;
     let mapping = settings.mapping.clone().unwrap_or(head.suggested);
     Plan::new(conn, (row.resource, row.format), (head.columns, head.delimiter), mapping)
-}
-
-/// Reads the head of a file from its first piece.
-pub fn read_head(resource: BulkResource, format: BulkFormat, start: &[u8]) -> Result<FileHead> {
-    let marked = if start.starts_with(records::BOM) { records::BOM.len() } else { 0 };
-    let no_head = |detail: &str| Err(Error::field("#", "no_head_line", detail));
-    let at = |bytes: usize| i64::try_from(bytes).unwrap_or(i64::MAX);
-    if format == BulkFormat::Ndjson {
-        let (columns, suggested) = Default::default();
-        return Ok(FileHead { columns, delimiter: 0, bytes: at(marked), suggested });
-    }
-    let mut rest = &start[marked..];
-    // Quotes are the same with every delimiter in a head line that is one line.
-    let line = rest.split(|byte| *byte == b'\n').next().unwrap_or_default();
-    let delimiter = records::delimiter(line);
-    let record = match Splitter::new(Some(delimiter)).next(&mut rest)? {
-        Some(Ok(record)) => record,
-        Some(Err(broken)) => return no_head(broken.detail()),
-        None => return no_head("the file is empty"),
-    };
-    let columns = distinct(records::fields(&record.bytes, delimiter));
-    if columns.len() > records::MAX_COLUMNS {
-        return no_head("the head line has more than 500 columns");
-    }
-    let mut taken = std::collections::HashSet::new();
-    let suggest = |column: &String| {
-        let field = resource.suggest(column).filter(|field| taken.insert(field.clone()))?;
-        Some((column.clone(), field))
-    };
-    let suggested = columns.iter().filter_map(suggest).collect();
-    let bytes = at(marked + record.consumed);
-    Ok(FileHead { columns, delimiter, bytes, suggested })
-}
-
-/// Columns of the same name are told apart: `Email`, `Email (2)`.
-fn distinct(columns: Vec<String>) -> Vec<String> {
-    let mut found: Vec<String> = Vec::with_capacity(columns.len());
-    for column in columns {
-        let column: String = column.trim().chars().take(190).collect();
-        let numbered = (2..).map(|n| format!("{column} ({n})"));
-        let mut names = std::iter::once(column.clone()).chain(numbered);
-        found.extend(names.find(|name| !found.contains(name)));
-    }
-    found
-}
-
-const PREVIEWED: i64 = 10;
-
-fn preview(conn: &mut Conn, row: &Row) -> Result<ImportPreview> {
-    let head = head_of(row)?;
-    let settings: ImportSettings = row.settings.parse()?;
-    let plan = plan(conn, row, &settings)?;
-    let file = row.file_id.unwrap_or_default();
-    let piece = pieces::load(conn, file, 0)?.unwrap_or_default();
-    let mut rest = &piece[usize::try_from(head.bytes).unwrap_or_default().min(piece.len())..];
-    let mut splitter = Splitter::new((row.format == BulkFormat::Csv).then_some(head.delimiter));
-    let mut rows = Vec::new();
-    while i64::try_from(rows.len()).unwrap_or(PREVIEWED) < PREVIEWED {
-        let number = i64::try_from(rows.len()).unwrap_or(PREVIEWED) + 1;
-        // The last record of the first piece may go on in the second.
-        let Some(record) = splitter.next(&mut rest)? else { break };
-        let is_cut = rest.is_empty() && i64::try_from(piece.len()).unwrap_or(0) < row.file_bytes;
-        if is_cut {
-            break;
-        }
-        let value = match record {
-            Ok(record) => plan.value(&record.bytes),
-            Err(broken) => {
-                rows.push(PreviewRow::refused(
-                    number,
-                    Error::field("#", broken.code(), broken.detail()),
-                ));
-                break;
-            }
-        };
-        rows.push(
-            match value.and_then(|value| super::rows::check(row.resource, &value).map(|()| value)) {
-                Ok(value) => PreviewRow { row: number, record: Some(value), errors: vec![] },
-                Err(error) => PreviewRow::refused(number, error),
-            },
-        );
-    }
-    let shown = Import::of(row.clone())?;
-    let (columns, ignored_columns) = (shown.columns, shown.ignored_columns);
-    Ok(ImportPreview { columns, suggested_mapping: head.suggested, ignored_columns, rows })
-}
-
-impl PreviewRow {
-    fn refused(row: i64, error: Error) -> Self {
-        let rejection = error.rejection().into_owned();
-        let errors = match rejection.errors.is_empty() {
-            false => rejection.errors,
-            true => vec![FieldError {
-                pointer: Some("#".into()),
-                parameter: None,
-                code: rejection.code,
-                detail: rejection.detail,
-            }],
-        };
-        Self { row, record: None, errors }
-    }
 }

@@ -17,7 +17,7 @@ use crate::http::{Found, IfMatch, List, Page, Path, Query, Reply, Versioned};
 /// What became of the rows so far.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct JobCounts {
-    /// How many there are; null while that is not known.
+    /// How many rows there are; null while that is not known. Several rows may be one order.
     #[schema(example = 1000)]
     pub total: Option<i64>,
     /// Taken in or written.

@@ -2,15 +2,17 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use chrono::{DateTime, SecondsFormat};
 use serde_json::{Map, Value, json};
 
 use super::fields::Cell;
-use super::records;
 use super::row::{BulkFormat, BulkResource};
+use super::{records, shops};
 use crate::attributes::{AttributeResource, Definitions};
 use crate::db::Conn;
 use crate::error::{Error, FieldError, Result};
 use crate::predicate::Kind;
+use crate::workspaces::Workspace;
 
 /// Columns and the fields that they fill.
 pub type Mapping = BTreeMap<String, String>;
@@ -45,7 +47,12 @@ pub struct Plan {
     columns: Vec<String>,
     mapping: Mapping,
     kinds: HashMap<String, Kind>,
+    /// That of amounts whose row names none.
+    currency: String,
 }
+
+/// The fields that a record fills.
+pub type Cells = Map<String, Value>;
 
 impl Plan {
     pub fn new(
@@ -62,19 +69,27 @@ impl Plan {
                 Definitions::load(conn, AttributeResource::Organization)?.kinds()
             }
             BulkResource::Touchpoints => HashMap::new(),
+            BulkResource::Products => Definitions::load(conn, AttributeResource::Product)?.kinds(),
+            BulkResource::Orders => Definitions::load(conn, AttributeResource::Order)?.kinds(),
         };
-        Ok(Self { resource, format, delimiter, columns, mapping, kinds })
+        let currency = Workspace::current(conn)?.default_currency;
+        Ok(Self { resource, format, delimiter, columns, mapping, kinds, currency })
     }
 
-    /// The value of one record. Faults point to the column.
-    pub fn value(&self, record: &[u8]) -> Result<Value> {
+    /// What one record says. Faults point to the column.
+    pub fn read(&self, record: &[u8]) -> Result<Cells> {
         match self.format {
             BulkFormat::Csv => self.of_cells(&records::fields(record, self.delimiter)),
             BulkFormat::Ndjson => self.of_json(record),
         }
     }
 
-    fn of_cells(&self, cells: &[String]) -> Result<Value> {
+    /// Whether rows that follow each other may be lines of one order.
+    pub fn is_joining(&self) -> bool {
+        (self.resource, self.format) == (BulkResource::Orders, BulkFormat::Csv)
+    }
+
+    fn of_cells(&self, cells: &[String]) -> Result<Cells> {
         if cells.len() != self.columns.len() {
             let (found, expected) = (cells.len(), self.columns.len());
             let detail = format!("the row has {found} fields, the head line {expected}");
@@ -84,14 +99,14 @@ impl Plan {
         for (column, cell) in self.columns.iter().zip(cells) {
             let cell = cell.trim();
             if let Some(path) = self.mapping.get(column).filter(|_| !cell.is_empty()) {
-                put(&mut built, path, self.read(path, cell));
+                put(&mut built, path, self.cell(path, cell));
             }
         }
-        Ok(self.completed(built))
+        Ok(built)
     }
 
     /// A line of JSON has the fields of the API; those that are mapped are moved.
-    fn of_json(&self, line: &[u8]) -> Result<Value> {
+    fn of_json(&self, line: &[u8]) -> Result<Cells> {
         crate::values::scan::scan(line)?;
         let broken = |error: serde_json::Error| {
             Error::field("#", "invalid_json", format!("the line is no JSON object: {error}"))
@@ -102,10 +117,10 @@ impl Plan {
                 put(&mut given, path, value);
             }
         }
-        Ok(self.completed(given))
+        Ok(given)
     }
 
-    fn read(&self, path: &str, cell: &str) -> Value {
+    fn cell(&self, path: &str, cell: &str) -> Value {
         if let Some(kind) = path.strip_prefix("attributes.").and_then(|key| self.kinds.get(key)) {
             return attribute(*kind, cell);
         }
@@ -115,17 +130,43 @@ impl Plan {
             }
             Some(Cell::List) => list(cell),
             Some(Cell::Word) => json!(cell.to_lowercase().replace(' ', "_")),
-            Some(Cell::Text) | None => json!(cell),
+            Some(Cell::Flag) => flag(cell),
+            Some(Cell::Time) => time(cell),
+            // What it is worth depends on the currency, in whichever column that stands.
+            Some(Cell::Text | Cell::Amount) | None => json!(cell),
         }
     }
 
-    /// One address of a row becomes the list that a customer has.
-    fn completed(&self, mut built: Map<String, Value>) -> Value {
-        if let Some(Value::Object(mut address)) = built.remove("address") {
+    /// The record as `POST` takes it: one address of a row becomes the list that a customer has, and
+    /// decimals become amounts.
+    pub fn completed(&self, mut cells: Cells) -> Result<Value> {
+        if let Some(Value::Object(mut address)) = cells.remove("address") {
             address.entry("type").or_insert(json!("home"));
-            built.insert("addresses".into(), json!([address]));
+            cells.insert("addresses".into(), json!([address]));
         }
-        Value::Object(built)
+        match (self.format, self.resource) {
+            (BulkFormat::Csv, BulkResource::Products) => shops::product(cells, &self.currency),
+            (BulkFormat::Csv, BulkResource::Orders) => shops::order(cells, &self.currency),
+            _ => Ok(Value::Object(cells)),
+        }
+    }
+}
+
+fn flag(cell: &str) -> Value {
+    match cell.to_lowercase().as_str() {
+        "true" | "yes" | "1" => json!(true),
+        "false" | "no" | "0" => json!(false),
+        _ => json!(cell),
+    }
+}
+
+/// A time as the API takes it, where it says how far from UTC it is.
+fn time(cell: &str) -> Value {
+    let text =
+        cell.strip_suffix(" UTC").map_or_else(|| cell.to_owned(), |at| format!("{at} +0000"));
+    match DateTime::parse_from_str(&text, "%Y-%m-%d %H:%M:%S %z") {
+        Ok(at) => json!(at.to_utc().to_rfc3339_opts(SecondsFormat::Secs, true)),
+        Err(_not_so) => json!(cell),
     }
 }
 
@@ -135,11 +176,7 @@ fn attribute(kind: Kind, cell: &str) -> Value {
             let number = serde_json::from_str::<serde_json::Number>(cell);
             number.map_or_else(|_text| json!(cell), Value::Number)
         }
-        Kind::Boolean => match cell.to_lowercase().as_str() {
-            "true" | "yes" | "1" => json!(true),
-            "false" | "no" | "0" => json!(false),
-            _ => json!(cell),
-        },
+        Kind::Boolean => flag(cell),
         Kind::TextArray => list(cell),
         _ => json!(cell),
     }

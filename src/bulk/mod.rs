@@ -4,15 +4,20 @@ pub mod errors;
 mod export_run;
 pub mod exports;
 mod fields;
+mod head;
 pub mod imports;
 mod job;
+mod lines;
 mod mapping;
 mod pieces;
+mod preview;
+mod question;
 mod records;
 mod revert;
 pub mod row;
 mod rows;
 mod run;
+mod shops;
 mod stream;
 mod upload;
 
@@ -43,7 +48,7 @@ pub fn routes(api: &mut ServiceConfig) {
         .service(imports::get_import)
         .service(imports::update_import)
         .service(upload::put_import_file)
-        .service(imports::get_import_preview)
+        .service(preview::get_import_preview)
         .service(imports::start_import)
         .service(imports::revert_import)
         .service(errors::get_import_errors)
@@ -68,6 +73,8 @@ fn writing(resource: BulkResource) -> Scope {
         BulkResource::Customers => Scope::CustomersWrite,
         BulkResource::Organizations => Scope::OrganizationsWrite,
         BulkResource::Touchpoints => Scope::TouchpointsIngest,
+        BulkResource::Products => Scope::ProductsWrite,
+        BulkResource::Orders => Scope::OrdersWrite,
     }
 }
 
@@ -77,6 +84,8 @@ fn reading(resource: BulkResource) -> Scope {
         BulkResource::Customers => Scope::CustomersRead,
         BulkResource::Organizations => Scope::OrganizationsRead,
         BulkResource::Touchpoints => Scope::TouchpointsRead,
+        BulkResource::Products => Scope::ProductsRead,
+        BulkResource::Orders => Scope::OrdersRead,
     }
 }
 
@@ -115,7 +124,7 @@ pub fn forget(tx: &mut Tx) -> Result<()> {
     pieces::discard(tx, &files.into_iter().flatten().collect::<Vec<_>>())?;
     diesel::sql_query(
         "update bulk_jobs
-            set file_id = null, link_hash = null, settings = settings - 'where',
+            set file_id = null, link_hash = null, settings = settings - 'where' - 'filter',
                 status = case when status in ('queued', 'running') then 'cancelled' else status end,
                 version = version + 1, updated_at = $3
           where workspace_id = $1 and id = any($2)",

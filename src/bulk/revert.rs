@@ -21,7 +21,9 @@ use crate::error::{Error, Result};
 use crate::http::IfMatch;
 use crate::http::json::from_value;
 use crate::jobs::Job;
+use crate::orders;
 use crate::organizations::{self, Organization, OrganizationPatch};
+use crate::products::{self, Product, ProductPatch};
 use crate::schema::{bulk_jobs, import_changes};
 
 /// Changes undone with one transaction.
@@ -100,8 +102,12 @@ fn step(tx: &mut Tx, import: Uuid) -> Result<bool> {
         match tx.savepoint(|tx| undo(tx, row.resource, change, version)) {
             Ok(()) => shifts.note(change, version),
             Err(error) if error.is_rejection() => {
-                let since = Error::field("#", "changed_since", reason(&error));
-                kept.extend(RowError::of(change.row_number, b"", &since));
+                let code = match is_final(row.resource, change) {
+                    true => "cannot_be_undone",
+                    false => "changed_since",
+                };
+                let kept_as_it_is = Error::field("#", code, reason(&error));
+                kept.extend(RowError::of(change.row_number, b"", &kept_as_it_is));
             }
             Err(error) => return Err(error),
         }
@@ -113,6 +119,11 @@ fn step(tx: &mut Tx, import: Uuid) -> Result<bool> {
     shifts.store(tx, import)?;
     count(tx, import, done.len() - kept.len(), kept.len())?;
     Ok(true)
+}
+
+/// Changes that there is no way back from.
+fn is_final(resource: BulkResource, change: &Done) -> bool {
+    resource == BulkResource::Orders && change.former.is_some()
 }
 
 fn reason(error: &Error) -> String {
@@ -180,6 +191,17 @@ fn undo(tx: &mut Tx, resource: BulkResource, change: &Done, version: i64) -> Res
             let now = Organization::lock(tx, id)?.attributes.parse()?;
             let patch: OrganizationPatch = from_value(back(former, &now))?;
             patch.apply(tx, id, as_left).map(drop)
+        }
+        (BulkResource::Products, None) => products::delete(tx, id, as_left),
+        (BulkResource::Products, Some(former)) => {
+            let now = Product::lock(tx, id)?.attributes.parse()?;
+            let patch: ProductPatch = from_value(back(former, &now))?;
+            patch.apply(tx, id, as_left).map(drop)
+        }
+        (BulkResource::Orders, None) => orders::delete(tx, id, as_left),
+        (BulkResource::Orders, Some(_)) => {
+            let detail = "what was paid, sent and refunded is not unsaid; put it right by hand";
+            Err(Error::transition(detail, &[]))
         }
         (BulkResource::Touchpoints, _) => Err(Error::internal("touchpoints are never noted")),
     }

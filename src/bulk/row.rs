@@ -30,6 +30,8 @@ crate::text_enum! {
         Customers = "customers",
         Organizations = "organizations",
         Touchpoints = "touchpoints",
+        Products = "products",
+        Orders = "orders",
     }
 }
 

@@ -16,8 +16,11 @@ use crate::external_ids::ExternalId;
 use crate::http::IfMatch;
 use crate::http::json::{field_errors, from_value};
 use crate::journal::differences;
+use crate::orders::{self, NewOrder, Order, OrderPatch};
 use crate::organizations::{self, NewOrganization, Organization, OrganizationPatch};
+use crate::products::{self, NewProduct, Product, ProductPatch};
 use crate::schema::import_changes;
+use crate::sources::Told;
 use crate::touchpoints::{self, NewTouchpoint};
 
 /// What became of a row.
@@ -34,6 +37,8 @@ pub fn check(resource: BulkResource, value: &Value) -> Result<()> {
         BulkResource::Customers => parse::<NewCustomer>(value).map(drop),
         BulkResource::Organizations => parse::<NewOrganization>(value).map(drop),
         BulkResource::Touchpoints => parse::<NewTouchpoint>(value).map(drop),
+        BulkResource::Products => parse::<NewProduct>(value).map(drop),
+        BulkResource::Orders => parse::<NewOrder>(value).map(drop),
     }
 }
 
@@ -47,32 +52,65 @@ fn parse<T: serde::de::DeserializeOwned + Validate>(value: &Value) -> Result<T> 
 pub fn take_in(
     tx: &mut Tx,
     resource: BulkResource,
-    values: &[Value],
+    values: &[&Value],
     settings: &ImportSettings,
 ) -> Result<Vec<Fate>> {
     match resource {
         BulkResource::Customers => customers(tx, values, settings),
         BulkResource::Organizations => organizations(tx, values, settings),
         BulkResource::Touchpoints => touchpoints(tx, values, settings),
+        BulkResource::Products => products(tx, values, settings),
+        BulkResource::Orders => orders(tx, values, settings),
     }
 }
 
 /// The values that are records, with their places, and the fates of the others.
-fn sorted<T: serde::de::DeserializeOwned + Validate>(
-    values: &[Value],
-) -> (Vec<usize>, Vec<T>, Vec<Option<Fate>>) {
-    let (mut places, mut records, mut fates) = (Vec::new(), Vec::new(), Vec::new());
-    for (place, value) in values.iter().enumerate() {
-        fates.push(match parse(value) {
-            Ok(record) => {
-                places.push(place);
-                records.push(record);
-                None
-            }
-            Err(error) => Some(Fate::Refused(error)),
-        });
+struct Sorted<'a, T> {
+    values: &'a [&'a Value],
+    places: Vec<usize>,
+    records: Vec<T>,
+    fates: Vec<Option<Fate>>,
+}
+
+/// Changes the record that is there by what a row says.
+type Change = fn(&mut Tx, Uuid, Map<String, Value>) -> Result<Fate>;
+
+impl<'a, T: serde::de::DeserializeOwned + Validate> Sorted<'a, T> {
+    fn of(values: &'a [&'a Value]) -> Self {
+        let (mut places, mut records, mut fates) = (Vec::new(), Vec::new(), Vec::new());
+        for (place, value) in values.iter().enumerate() {
+            fates.push(match parse(value) {
+                Ok(record) => {
+                    places.push(place);
+                    records.push(record);
+                    None
+                }
+                Err(error) => Some(Fate::Refused(error)),
+            });
+        }
+        Self { values, places, records, fates }
     }
-    (places, records, fates)
+
+    /// The fates of all, after those that are records were made, or not: what is there already is left,
+    /// changed or refused, as the policy says.
+    fn settle(
+        mut self,
+        tx: &mut Tx,
+        made: Vec<Result<Uuid>>,
+        policy: OnDuplicate,
+        change: Change,
+    ) -> Result<Vec<Fate>> {
+        for (place, made) in self.places.iter().zip(made) {
+            self.fates[*place] = Some(match made {
+                Ok(id) => Fate::Created(id),
+                Err(error) => match refused(error, policy) {
+                    Ok(fate) => fate,
+                    Err(id) => changed(tx, id, self.values[*place], change)?,
+                },
+            });
+        }
+        Ok(all(self.fates))
+    }
 }
 
 fn all(fates: Vec<Option<Fate>>) -> Vec<Fate> {
@@ -89,40 +127,30 @@ fn refused(error: Error, policy: OnDuplicate) -> std::result::Result<Fate, Uuid>
     }
 }
 
-/// Changes what is there, in a savepoint: a refusal undoes that row alone.
-fn updated(tx: &mut Tx, change: impl FnOnce(&mut Tx<'_>) -> Result<Fate>) -> Result<Fate> {
-    match tx.savepoint(change) {
+/// Changes what is there, in a savepoint: a refusal undoes that row alone. Null says nothing.
+fn changed(tx: &mut Tx, id: Uuid, value: &Value, change: Change) -> Result<Fate> {
+    let mut fields = value.as_object().cloned().unwrap_or_default();
+    fields.retain(|_, value| !value.is_null());
+    match tx.savepoint(|tx| change(tx, id, fields)) {
         Err(error) if error.is_rejection() => Ok(Fate::Refused(error)),
         done => done,
     }
 }
 
-fn customers(tx: &mut Tx, values: &[Value], settings: &ImportSettings) -> Result<Vec<Fate>> {
-    let (places, mut records, mut fates) = sorted::<NewCustomer>(values);
-    for record in &mut records {
+fn customers(tx: &mut Tx, values: &[&Value], settings: &ImportSettings) -> Result<Vec<Fate>> {
+    let mut rows = Sorted::<NewCustomer>::of(values);
+    for record in &mut rows.records {
         record.source = record.source.take().or_else(|| settings.source.clone());
     }
-    let made = customers::create_many(tx, &records)?;
-    for (place, made) in places.into_iter().zip(made) {
-        fates[place] = Some(match made {
-            Ok(made) => Fate::Created(made.id),
-            Err(error) => match refused(error, settings.on_duplicate) {
-                Ok(fate) => fate,
-                Err(id) => updated(tx, |tx| change_customer(tx, id, &values[place]))?,
-            },
-        });
-    }
-    Ok(all(fates))
+    let made = customers::create_many(tx, &rows.records)?;
+    let made = made.into_iter().map(|made| made.map(|made| made.id)).collect();
+    rows.settle(tx, made, settings.on_duplicate, change_customer)
 }
 
-fn change_customer(tx: &mut Tx, id: Uuid, value: &Value) -> Result<Fate> {
-    let mut fields = value.clone();
-    if let Some(fields) = fields.as_object_mut() {
-        // Further identities are added one by one; a patch has none.
-        fields.remove("identities");
-        fields.retain(|_, value| !value.is_null());
-    }
-    let mut patch: CustomerPatch = from_value(fields)?;
+fn change_customer(tx: &mut Tx, id: Uuid, mut fields: Map<String, Value>) -> Result<Fate> {
+    // Further identities are added one by one; a patch has none.
+    fields.remove("identities");
+    let mut patch: CustomerPatch = from_value(Value::Object(fields))?;
     let before = Customer::lock(tx, id)?;
     let known: Vec<ExternalId> = before.external_ids.parse()?;
     patch.external_ids = patch.external_ids.map(|Jsonb(given)| Jsonb(joined(known, given)));
@@ -132,23 +160,14 @@ fn change_customer(tx: &mut Tx, id: Uuid, value: &Value) -> Result<Fate> {
     Ok(Fate::Updated { id, version: after.fields.version, former })
 }
 
-fn organizations(tx: &mut Tx, values: &[Value], settings: &ImportSettings) -> Result<Vec<Fate>> {
-    let (places, records, mut fates) = sorted::<NewOrganization>(values);
-    let made = organizations::create_each(tx, &records)?;
-    for (place, made) in places.into_iter().zip(made) {
-        fates[place] = Some(match made {
-            Ok(id) => Fate::Created(id),
-            Err(error) => match refused(error, settings.on_duplicate) {
-                Ok(fate) => fate,
-                Err(id) => updated(tx, |tx| change_organization(tx, id, &values[place]))?,
-            },
-        });
-    }
-    Ok(all(fates))
+fn organizations(tx: &mut Tx, values: &[&Value], settings: &ImportSettings) -> Result<Vec<Fate>> {
+    let rows = Sorted::<NewOrganization>::of(values);
+    let made = organizations::create_each(tx, &rows.records)?;
+    rows.settle(tx, made, settings.on_duplicate, change_organization)
 }
 
-fn change_organization(tx: &mut Tx, id: Uuid, value: &Value) -> Result<Fate> {
-    let mut patch: OrganizationPatch = from_value(value.clone())?;
+fn change_organization(tx: &mut Tx, id: Uuid, fields: Map<String, Value>) -> Result<Fate> {
+    let mut patch: OrganizationPatch = from_value(Value::Object(fields))?;
     let before = Organization::lock(tx, id)?;
     let known: Vec<ExternalId> = before.external_ids.parse()?;
     patch.external_ids = patch.external_ids.map(|Jsonb(given)| Jsonb(joined(known, given)));
@@ -158,8 +177,53 @@ fn change_organization(tx: &mut Tx, id: Uuid, value: &Value) -> Result<Fate> {
     Ok(Fate::Updated { id, version: after.version, former })
 }
 
-fn touchpoints(tx: &mut Tx, values: &[Value], settings: &ImportSettings) -> Result<Vec<Fate>> {
-    let (places, mut records, mut fates) = sorted::<NewTouchpoint>(values);
+fn products(tx: &mut Tx, values: &[&Value], settings: &ImportSettings) -> Result<Vec<Fate>> {
+    let rows = Sorted::<NewProduct>::of(values);
+    let made = products::create_each(tx, &rows.records)?;
+    rows.settle(tx, made, settings.on_duplicate, change_product)
+}
+
+fn change_product(tx: &mut Tx, id: Uuid, fields: Map<String, Value>) -> Result<Fate> {
+    let mut patch: ProductPatch = from_value(Value::Object(fields))?;
+    let before = Product::lock(tx, id)?;
+    let known: Vec<ExternalId> = before.external_ids.parse()?;
+    patch.external_ids = patch.external_ids.map(|Jsonb(given)| Jsonb(joined(known, given)));
+    patch.tags = patch.tags.map(|given| added(&before.tags, given));
+    let after = patch.apply(tx, id, IfMatch(None))?;
+    let former = former(&before, &after)?;
+    Ok(Fate::Updated { id, version: after.version, former })
+}
+
+fn orders(tx: &mut Tx, values: &[&Value], settings: &ImportSettings) -> Result<Vec<Fate>> {
+    let mut rows = Sorted::<NewOrder>::of(values);
+    for record in &mut rows.records {
+        let given = record.source.take().or_else(|| settings.source.clone());
+        record.source = given.or_else(|| Some("import".into()));
+    }
+    let made = orders::create_each(tx, &rows.records)?;
+    rows.settle(tx, made, settings.on_duplicate, change_order)
+}
+
+/// What is older than what is known of an order, or nothing new, leaves it as it is.
+fn change_order(tx: &mut Tx, id: Uuid, mut fields: Map<String, Value>) -> Result<Fate> {
+    // Where an order comes from stays.
+    fields.remove("source");
+    let mut patch: OrderPatch = from_value(Value::Object(fields))?;
+    let before = Order::lock(tx, id)?;
+    patch.external_ids =
+        patch.external_ids.map(|Jsonb(given)| Jsonb(joined(before.external_ids, given)));
+    patch.tags = patch.tags.map(|given| added(&before.tags, given));
+    let after = orders::change(tx, id, IfMatch(None), &patch, Told::ByCaller)?;
+    if after.version == before.version {
+        return Ok(Fate::Skipped);
+    }
+    // Its payments, refunds and states go forward only: noted is that there is no way back.
+    let former = Map::from_iter([("version".to_owned(), before.version.into())]);
+    Ok(Fate::Updated { id, version: after.version, former })
+}
+
+fn touchpoints(tx: &mut Tx, values: &[&Value], settings: &ImportSettings) -> Result<Vec<Fate>> {
+    let Sorted { places, mut records, mut fates, .. } = Sorted::<NewTouchpoint>::of(values);
     for record in &mut records {
         let given = record.source.take().or_else(|| settings.source.clone());
         record.source = given.or_else(|| Some("import".into()));

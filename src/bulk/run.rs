@@ -7,11 +7,12 @@ use diesel::prelude::*;
 use serde_json::Value;
 
 use super::errors::{self, RowError};
+use super::head::head_of;
 use super::imports::{self, ImportSettings};
-use super::mapping::Plan;
+use super::lines::{self, Lines};
 use super::pieces::Reader;
-use super::records::{Broken, Splitter};
-use super::row::{BulkFormat, JobStatus, Row, of};
+use super::records::Broken;
+use super::row::{JobStatus, Row, of};
 use super::rows::{self, Fate};
 use crate::app::App;
 use crate::audit;
@@ -22,13 +23,14 @@ use crate::schema::bulk_jobs;
 
 /// Rows of one transaction.
 const ROWS: usize = 500;
-/// Bytes of rows of one transaction, about.
-const BYTES: usize = 4 * 1024 * 1024;
+/// Bytes of rows of one transaction, about; as values they take several times as much.
+const BYTES: usize = 1024 * 1024;
 /// After this time other jobs have their turn; far below a lease.
 pub const STRETCH: Duration = Duration::from_secs(5);
 
-/// One row, and what it says.
+/// One record, and what it says.
 struct Line {
+    /// The number of its row, or of the first of its rows.
     number: i64,
     text: Vec<u8>,
     value: Result<Value>,
@@ -81,12 +83,12 @@ fn stretch(app: &App, session: &Session, mut row: Row) -> Result<()> {
     let settings: ImportSettings = row.settings.parse()?;
     let plan =
         app.db.read(Server::Primary, session, &|conn| imports::plan(conn, &row, &settings))?;
-    let head = imports::head_of(&row)?;
-    let mut splitter = Splitter::new((row.format == BulkFormat::Csv).then_some(head.delimiter));
+    let head = head_of(&row)?;
+    let mut lines = Lines::new(&plan, row.format, head.delimiter);
     let file = row.file_id.unwrap_or_default();
     let mut reader = Reader::at(&app.db, session, file, row.position)?;
     while Instant::now() < until {
-        let portion = Portion::read(&mut reader, &mut splitter, &plan, row.row_count)?;
+        let portion = Portion::read(&mut reader, &mut lines, row.row_count)?;
         let stored = app.db.write(session, &|tx| store(tx, &row, &settings, &portion))?;
         match stored {
             Some(next) if next.status == JobStatus::Running => row = next,
@@ -105,23 +107,22 @@ fn stretch(app: &App, session: &Session, mut row: Row) -> Result<()> {
 }
 
 impl Portion {
-    fn read(reader: &mut Reader, splitter: &mut Splitter, plan: &Plan, after: i64) -> Result<Self> {
+    fn read(reader: &mut Reader, source: &mut Lines, after: i64) -> Result<Self> {
         let mut portion =
             Self { lines: Vec::new(), bytes: 0, rows: 0, is_last: false, broken: None };
         while portion.lines.len() < ROWS && portion.bytes < i64::try_from(BYTES).unwrap_or(0) {
-            match splitter.next(reader)? {
+            match source.next(reader)? {
                 None => portion.is_last = true,
                 Some(Err(broken)) => {
                     (portion.is_last, portion.broken) = (true, Some(broken));
                     portion.rows += 1;
                 }
-                Some(Ok(record)) => {
-                    portion.bytes += i64::try_from(record.consumed).unwrap_or(0);
-                    portion.rows += 1;
-                    if !record.bytes.trim_ascii().is_empty() {
-                        let value = plan.value(&record.bytes);
-                        let number = after + portion.rows;
-                        portion.lines.push(Line { number, text: record.bytes, value });
+                Some(Ok(lines::Line { text, value, bytes, rows })) => {
+                    let number = after + portion.rows + 1;
+                    portion.bytes += i64::try_from(bytes).unwrap_or(0);
+                    portion.rows += rows;
+                    if !text.trim_ascii().is_empty() {
+                        portion.lines.push(Line { number, text, value });
                     }
                 }
             }
@@ -191,8 +192,7 @@ fn tried<T>(tx: &mut Tx, work: impl FnOnce(&mut Tx<'_>) -> Result<T>) -> Result<
 fn take_in(tx: &mut Tx, row: &Row, settings: &ImportSettings, portion: &Portion) -> Result<Taken> {
     let mut taken = Taken { fates: Vec::new(), errors: Vec::new() };
     let readable = portion.lines.iter().filter_map(|line| Some((line, line.value.as_ref().ok()?)));
-    let (lines, values): (Vec<&Line>, Vec<Value>) =
-        readable.map(|(line, value)| (line, value.clone())).unzip();
+    let (lines, values): (Vec<&Line>, Vec<&Value>) = readable.unzip();
     let fates = rows::take_in(tx, row.resource, &values, settings)?;
     for (line, fate) in lines.into_iter().zip(fates) {
         if let Fate::Refused(error) = &fate {

@@ -9,7 +9,8 @@ use flate2::write::MultiGzDecoder;
 use futures_util::StreamExt;
 use uuid::Uuid;
 
-use super::imports::{self, FileHead, Import};
+use super::head::{FileHead, read_head};
+use super::imports::{self, Import};
 use super::pieces::{self, PIECE};
 use super::row::{JobStatus, Row, of};
 use crate::app::App;
@@ -48,7 +49,7 @@ pub async fn put_import_file(
     must_take_a_file(&row)?;
     let upload = Upload::new(&app, session, &req)?;
     let (file, bytes, start) = upload.receive(payload).await?;
-    let head = imports::read_head(row.resource, row.format, &start)?;
+    let head = read_head(&row, &start)?;
     grant.write(move |tx| attach(tx, import, if_match, (file, bytes, &head)).map(Found)).await
 }
 

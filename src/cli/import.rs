@@ -23,7 +23,7 @@ const PAUSE: Duration = Duration::from_millis(250);
 pub struct ImportArgs {
     /// The file: CSV or NDJSON, also with gzip (`.gz`).
     file: PathBuf,
-    /// What the rows are: customers, organizations or touchpoints.
+    /// What the rows are: customers, organizations, touchpoints, products or orders.
     #[arg(long)]
     resource: BulkResource,
     /// How the file is written, csv or ndjson; by its name unless given.

@@ -32,7 +32,7 @@ pub use identities::{Identity, IdentityType};
 pub use lifecycle::advance;
 pub use requests::{CustomerPatch, NewCustomer};
 pub use restriction::restrict;
-pub use search::{check as check_predicate, count_matching, matching};
+pub use search::{CustomerFilter, check as check_predicate, count_matching, matching};
 pub use types::{Customer, CustomerFields, CustomerStats, CustomerStatus, LifecycleStage};
 
 use crate::auth::{Caller, Scope};

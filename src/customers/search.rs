@@ -260,27 +260,25 @@ fn load(conn: &mut Conn, slice: &Slice, matching: impl Fn() -> Matching) -> Resu
     slice.list(rows.into_iter().map(Customer::from).collect(), total)
 }
 
-fn within(conn: &mut Conn, condition: Option<&Predicate>, ids: IdRange) -> Result<Matching> {
-    let found = with_stats(conn.workspace).filter(ids.holds("customers.id")).into_boxed();
+/// Which customers are asked for: by the filters of the list, and by a condition.
+pub type Asked<'a> = (&'a CustomerFilter, Option<&'a Predicate>);
+
+fn within(conn: &mut Conn, (filter, condition): Asked, ids: IdRange) -> Result<Matching> {
+    let found = filter.apply(conn.workspace).filter(ids.holds("customers.id"));
     Ok(match condition {
         Some(condition) => found.filter(check(conn, condition)?),
         None => found,
     })
 }
 
-/// How many customers a condition finds.
-pub fn count_matching(conn: &mut Conn, condition: Option<&Predicate>, ids: IdRange) -> Result<i64> {
-    Ok(within(conn, condition, ids)?.count().get_result(conn.pg)?)
+/// How many customers there are of those asked for.
+pub fn count_matching(conn: &mut Conn, asked: Asked, ids: IdRange) -> Result<i64> {
+    Ok(within(conn, asked, ids)?.count().get_result(conn.pg)?)
 }
 
-/// Some of the customers that a condition finds, the oldest first.
-pub fn matching(
-    conn: &mut Conn,
-    condition: Option<&Predicate>,
-    ids: IdRange,
-    limit: i64,
-) -> Result<Vec<Customer>> {
-    let rows: Vec<(CustomerFields, Option<StatsRow>)> = within(conn, condition, ids)?
+/// Some of the customers that are asked for, the oldest first.
+pub fn matching(conn: &mut Conn, asked: Asked, ids: IdRange, limit: i64) -> Result<Vec<Customer>> {
+    let rows: Vec<(CustomerFields, Option<StatsRow>)> = within(conn, asked, ids)?
         .order(customers::id)
         .limit(limit)
         .select((CustomerFields::as_select(), Option::<StatsRow>::as_select()))

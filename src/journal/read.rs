@@ -34,15 +34,20 @@ pub fn all(workspace: WorkspaceId) -> Question {
     of(workspace).into_boxed()
 }
 
-/// How many touchpoints there are.
-pub fn count_all(conn: &mut Conn, ids: IdRange) -> Result<i64> {
-    let question = all(conn.workspace).filter(ids.holds("touchpoints.id"));
+/// How many touchpoints a question finds.
+pub fn count(conn: &mut Conn, question: Question, ids: IdRange) -> Result<i64> {
+    let question = question.filter(ids.holds("touchpoints.id"));
     Ok(question.count().get_result(conn.pg)?)
 }
 
-/// Some touchpoints, the oldest first.
-pub fn oldest(conn: &mut Conn, ids: IdRange, limit: i64) -> Result<Vec<Touchpoint>> {
-    let question = all(conn.workspace).filter(ids.holds("touchpoints.id"));
+/// Some touchpoints that a question finds, the oldest first.
+pub fn oldest(
+    conn: &mut Conn,
+    question: Question,
+    ids: IdRange,
+    limit: i64,
+) -> Result<Vec<Touchpoint>> {
+    let question = question.filter(ids.holds("touchpoints.id"));
     let question = question.order(touchpoints::id).limit(limit);
     let rows: Vec<TouchpointRow> = question.select(TouchpointRow::as_select()).load(conn.pg)?;
     Ok(rows.into_iter().map(Into::into).collect())

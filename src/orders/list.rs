@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::types::{FinancialStatus, FulfillmentStatus, OrderRow, OrderStatus};
 use super::{Order, lines, of};
 use crate::auth::{Caller, Scope};
+use crate::db::ids::IdRange;
 use crate::db::keyset::{SortKey, SortKind};
 use crate::db::{Conn, WorkspaceId};
 use crate::error::Result;
@@ -103,13 +104,36 @@ pub fn load(
         .limit(slice.fetch())
         .select(OrderRow::as_select())
         .load(conn.pg)?;
+    slice.list(shown(conn, rows)?, total)
+}
+
+fn shown(conn: &mut Conn, rows: Vec<OrderRow>) -> Result<Vec<Order>> {
     let ids: Vec<Uuid> = rows.iter().map(|row| row.id).collect();
     let mut lines = lines::of_orders(conn, &ids)?;
     let shown = rows.into_iter().map(|row| {
         let lines = lines.remove(&row.id).unwrap_or_default();
         Order::new(row, lines)
     });
-    slice.list(shown.collect(), total)
+    Ok(shown.collect())
+}
+
+/// How many orders a filter finds.
+pub fn count_matching(conn: &mut Conn, filter: &OrderFilter, ids: IdRange) -> Result<i64> {
+    let found = filter.apply(conn.workspace).filter(ids.holds("orders.id"));
+    Ok(found.count().get_result(conn.pg)?)
+}
+
+/// Some of the orders that a filter finds, the oldest records first.
+pub fn matching(
+    conn: &mut Conn,
+    filter: &OrderFilter,
+    ids: IdRange,
+    limit: i64,
+) -> Result<Vec<Order>> {
+    let found = filter.apply(conn.workspace).filter(ids.holds("orders.id"));
+    let found = found.order(orders::id).limit(limit).select(OrderRow::as_select());
+    let rows: Vec<OrderRow> = found.load(conn.pg)?;
+    shown(conn, rows)
 }
 
 impl OrderFilter {

@@ -25,10 +25,10 @@ pub use refunds::{NewRefund, record as refund};
 pub use requests::{NewLineItem, NewOrder, OrderPatch};
 pub use stats::recount;
 pub use types::Order;
-pub use write::{change, create, delete, upsert};
+pub use write::{change, create, create_each, delete, upsert};
 
 use crate::auth::{Caller, Scope};
-use crate::db::{Conn, WorkspaceId};
+use crate::db::{Conn, Tx, WorkspaceId};
 use crate::error::{Error, Result};
 use crate::external_ids::ExternalId;
 use crate::http::{
@@ -209,6 +209,12 @@ impl Order {
     pub fn exists(conn: &mut Conn, id: Uuid) -> Result<bool> {
         let found = of(conn.workspace).filter(orders::id.eq(id));
         Ok(diesel::select(diesel::dsl::exists(found)).get_result(conn.pg)?)
+    }
+
+    /// An order that is not deleted, locked until the transaction ends, or 404.
+    pub fn lock(tx: &mut Tx, id: Uuid) -> Result<Self> {
+        let stored = write::lock(tx, id)?;
+        Ok(Self::new(stored.row, stored.lines))
     }
 
     /// An order that is not deleted, or 404.

@@ -4,6 +4,8 @@
 //! then the record, its lines, its place in the log and the figures of its customer are written in one
 //! transaction.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use uuid::Uuid;
@@ -79,6 +81,29 @@ pub fn record_many(tx: &mut Tx, items: &[NewOrder], is_atomic: bool) -> Result<B
             }
         }
     })
+}
+
+/// Records valid orders, each in its own savepoint or not at all; the results are in the order of `new`.
+pub fn create_each(tx: &mut Tx, new: &[NewOrder]) -> Result<Vec<Result<Uuid>>> {
+    journal::expect(tx, new.iter().flat_map(NewOrder::times))?;
+    let references: Vec<&ExternalId> = new.iter().flat_map(|new| new.external_ids.iter()).collect();
+    let known = external_ids::find_many(tx, Owner::Order, &references)?;
+    let known: HashMap<(&str, &str), Uuid> =
+        known.iter().map(|(source, id, order)| ((&**source, &**id), *order)).collect();
+    let mut results = Vec::with_capacity(new.len());
+    for new in new {
+        let of = |one: &ExternalId| known.get(&(&*one.source, &*one.id)).copied();
+        // Asked for before the order is made: a file that is taken in again makes nothing in vain.
+        let made = match new.external_ids.iter().find_map(of) {
+            Some(order) => Err(external_ids::taken_by(order)),
+            None => tx.savepoint(|tx| Ok(create(tx, new, Told::ByCaller)?.id)),
+        };
+        match made {
+            Err(error) if !error.is_rejection() => return Err(error),
+            made => results.push(made),
+        }
+    }
+    Ok(results)
 }
 
 /// Records the order that an outside system calls `reference`, or changes it.

@@ -90,15 +90,20 @@ pub async fn list_organizations(
 
 type Matching = IntoBoxed<'static, of, Pg>;
 
-/// How many organizations there are.
-pub fn count_all(conn: &mut Conn, ids: IdRange) -> Result<i64> {
-    let found = of(conn.workspace).filter(ids.holds("organizations.id"));
+/// How many organizations a filter finds.
+pub fn count_matching(conn: &mut Conn, filter: &OrganizationFilter, ids: IdRange) -> Result<i64> {
+    let found = filter.apply(conn.workspace).filter(ids.holds("organizations.id"));
     Ok(found.count().get_result(conn.pg)?)
 }
 
-/// Some organizations, the oldest first.
-pub fn all(conn: &mut Conn, ids: IdRange, limit: i64) -> Result<Vec<Organization>> {
-    let found = of(conn.workspace).filter(ids.holds("organizations.id"));
+/// Some of the organizations that a filter finds, the oldest first.
+pub fn matching(
+    conn: &mut Conn,
+    filter: &OrganizationFilter,
+    ids: IdRange,
+    limit: i64,
+) -> Result<Vec<Organization>> {
+    let found = filter.apply(conn.workspace).filter(ids.holds("organizations.id"));
     let found = found.order(organizations::id).limit(limit);
     Ok(found.select(Organization::as_select()).load(conn.pg)?)
 }

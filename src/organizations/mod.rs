@@ -12,7 +12,7 @@ use diesel::prelude::*;
 use utoipa_actix_web::service_config::ServiceConfig;
 use uuid::Uuid;
 
-pub use list::{all, count_all};
+pub use list::{OrganizationFilter, count_matching, matching};
 pub use memberships::{Membership, join, memberships_of, primary_organizations};
 pub use types::{NewOrganization, NewOrganizationBatch, Organization, OrganizationPatch};
 pub use write::{create, create_each, delete, upsert};

@@ -11,8 +11,9 @@ use utoipa::IntoParams;
 use super::types::ProductStatus;
 use super::{Product, of};
 use crate::auth::{Caller, Scope};
-use crate::db::WorkspaceId;
+use crate::db::ids::IdRange;
 use crate::db::keyset::{SortKey, SortKind};
+use crate::db::{Conn, WorkspaceId};
 use crate::error::Result;
 use crate::http::{AnyOf, List, Page, Query, Reply};
 use crate::schema::products;
@@ -85,6 +86,23 @@ pub async fn list_products(
 }
 
 type Matching = IntoBoxed<'static, of, Pg>;
+
+/// How many products a filter finds.
+pub fn count_matching(conn: &mut Conn, filter: &ProductFilter, ids: IdRange) -> Result<i64> {
+    let found = filter.apply(conn.workspace).filter(ids.holds("products.id"));
+    Ok(found.count().get_result(conn.pg)?)
+}
+
+/// Some of the products that a filter finds, the oldest first.
+pub fn matching(
+    conn: &mut Conn,
+    filter: &ProductFilter,
+    ids: IdRange,
+    limit: i64,
+) -> Result<Vec<Product>> {
+    let found = filter.apply(conn.workspace).filter(ids.holds("products.id"));
+    Ok(found.order(products::id).limit(limit).select(Product::as_select()).load(conn.pg)?)
+}
 
 impl ProductFilter {
     fn apply(&self, workspace: WorkspaceId) -> Matching {

@@ -11,8 +11,9 @@ use diesel::prelude::*;
 use utoipa_actix_web::service_config::ServiceConfig;
 use uuid::Uuid;
 
+pub use list::{ProductFilter, count_matching, matching};
 pub use types::{NewProduct, NewProductBatch, Product, ProductPatch};
-pub use write::{create, upsert};
+pub use write::{create, create_each, delete, upsert};
 
 use crate::auth::{Caller, Scope};
 use crate::db::{Conn, Tx, WorkspaceId};

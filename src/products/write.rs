@@ -30,6 +30,19 @@ pub fn create_many(tx: &mut Tx, items: &[NewProduct], is_atomic: bool) -> Result
     one_by_one(tx, items, is_atomic, |tx, new| Ok((201, new.insert(tx, &definitions)?.id)))
 }
 
+/// Makes valid products, each in its own savepoint or not at all; the results are in the order of `new`.
+pub fn create_each(tx: &mut Tx, new: &[NewProduct]) -> Result<Vec<Result<Uuid>>> {
+    let definitions = Definitions::load(tx, AttributeResource::Product)?;
+    let mut results = Vec::with_capacity(new.len());
+    for new in new {
+        match tx.savepoint(|tx| Ok(new.insert(tx, &definitions)?.id)) {
+            Err(error) if !error.is_rejection() => return Err(error),
+            result => results.push(result),
+        }
+    }
+    Ok(results)
+}
+
 /// Makes the product that an outside system calls `reference`, or changes it.
 pub fn upsert(
     tx: &mut Tx,

@@ -14,6 +14,7 @@ use uuid::Uuid;
 use validator::{Validate, ValidationError};
 
 pub use ingest::{Stored, many as ingest, with_customers as ingest_with_customers};
+pub use timeline::{TimelineFilter, TouchpointFilter};
 
 use crate::auth::{Caller, Scope};
 use crate::customers::references::{CustomerReference, OnUnknownCustomer};

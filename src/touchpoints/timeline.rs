@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::auth::{Caller, Scope};
 use crate::customers::Customer;
-use crate::db::id;
+use crate::db::{WorkspaceId, id};
 use crate::error::Result;
 use crate::http::{AnyOf, List, Page, Path, Query, Reply};
 use crate::journal::read::{self, Question, SORT};
@@ -55,8 +55,26 @@ pub struct TouchpointFilter {
     pub anonymous_id: Option<String>,
 }
 
+impl TouchpointFilter {
+    /// The touchpoints of whoever is named.
+    pub fn apply(&self, workspace: WorkspaceId) -> Question {
+        let mut question = read::all(workspace);
+        if let Some(customer) = self.customer_id {
+            question = question.filter(touchpoints::customer_id.eq(customer));
+        }
+        if let Some(organization) = self.organization_id {
+            question = question.filter(touchpoints::organization_id.eq(organization));
+        }
+        if let Some(anonymous) = &self.anonymous_id {
+            question = question.filter(touchpoints::anonymous_id.eq(anonymous.clone()));
+        }
+        question
+    }
+}
+
 impl TimelineFilter {
-    fn apply(&self, mut question: Question) -> Question {
+    /// Those of a question that are asked for.
+    pub fn apply(&self, mut question: Question) -> Question {
         if let Some(kinds) = self.r#type.given() {
             question = question.filter(touchpoints::type_.eq_any(kinds.clone()));
         }
@@ -93,19 +111,7 @@ pub async fn list_touchpoints(
     grant
         .list(move |conn| {
             let workspace = conn.workspace;
-            read::list(conn, &slice, || {
-                let mut question = read::all(workspace);
-                if let Some(customer) = whose.customer_id {
-                    question = question.filter(touchpoints::customer_id.eq(customer));
-                }
-                if let Some(organization) = whose.organization_id {
-                    question = question.filter(touchpoints::organization_id.eq(organization));
-                }
-                if let Some(anonymous) = &whose.anonymous_id {
-                    question = question.filter(touchpoints::anonymous_id.eq(anonymous.clone()));
-                }
-                filter.apply(question)
-            })
+            read::list(conn, &slice, || filter.apply(whose.apply(workspace)))
         })
         .await
 }

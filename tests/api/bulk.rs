@@ -5,6 +5,7 @@ mod exports;
 mod files;
 mod resume;
 mod revert;
+mod shops;
 
 use std::sync::LazyLock;
 

@@ -72,7 +72,7 @@ RULES = {
     "currency_mismatch", "totals_mismatch", "refund_exceeds_payment", "out_of_range", "nothing_left",
     # Files are made of rows with a head, and settings fit a resource and each other.
     "not_utf8", "unclosed_quote", "record_too_long", "no_head_line", "nothing_mapped", "field_mapped_twice",
-    "not_for_this_resource", "unknown_column",
+    "not_for_this_resource", "unknown_column", "invalid_filter",
     # What can be asked of touchpoints and of orders.
     "not_for_this_metric",
     # Predicates are exactly one of five things, and only some operators fit a field.

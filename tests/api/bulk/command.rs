@@ -101,6 +101,6 @@ fn what_is_wrong_is_said_in_a_sentence() {
     fails(&client, &["/etc/hostname", "--resource", "customers"], "--format csv or ndjson");
     fails(&client, &[path, "--resource", "customers", "--map", "Email"], "COLUMN=FIELD");
     fails(&client, &[path, "--resource", "customers", "--map", "Email=shoe"], "#/mapping");
-    fails(&client, &[path, "--resource", "orders"], "must be one of");
+    fails(&client, &[path, "--resource", "users"], "must be one of");
     fails(&client.with_token("nonsense"), &[path, "--resource", "customers"], "401");
 }

@@ -5,6 +5,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::{APP, act, counts, csv_of, ended, prepare, upload, workspace};
+use crate::harness::Client;
 
 fn file(rows: usize) -> String {
     let rows = (0..rows).map(|n| format!("{n}@shop.example.com,{n}\n"));
@@ -24,27 +25,50 @@ fn a_killed_worker_is_followed_by_one_that_goes_on_where_it_was() {
     // The same from the middle: the place is that of row 600, the rows after it are gone.
     let head = "email,score\n".len();
     let before: usize = (0..600).map(|n| format!("{n}@shop.example.com,{n}\n").len()).sum();
-    let mut pg = APP.owner();
-    pg.batch_execute(&format!(
-        "delete from import_changes where import_id = '{id}' and row_number > 600;
-         update bulk_jobs set status = 'running', position = {}, row_count = 600,
-                created_count = 600 where id = '{id}';
-         insert into jobs (workspace_id, id, queue, kind, payload, state, run_at, attempts,
-                           max_attempts, locked_by, locked_until, created_at)
-         values ('{}', '{}', 'bulk', 'imports.run', '{{\"bulk_job_id\": \"{id}\"}}', 'running',
-                 now(), 1, 10, '{}', now() - interval '1 second', now())",
-        head + before,
-        client.workspace_id,
-        Uuid::now_v7(),
-        Uuid::now_v7(),
-    ))
-    .expect("a crash");
+    crash(&client, &id, head + before, (600, 600));
     let done = ended(&client, &path);
     // Those after row 600 are there already, and known by their addresses.
     assert_eq!(counts(&done), [600, 0, 700, 0], "{done}");
     assert_eq!(done["counts"]["total"], 1300);
     let list = client.get("/v1/customers?include_total=true&limit=1").expect(200);
     assert_eq!(list.json["total"], 1300);
+}
+
+/// Puts an import back to after some rows, and its worker to silence.
+fn crash(client: &Client, id: &str, position: usize, (rows, created): (usize, usize)) {
+    let mut pg = APP.owner();
+    pg.batch_execute(&format!(
+        "delete from import_changes where import_id = '{id}' and row_number > {rows};
+         update bulk_jobs set status = 'running', position = {position}, row_count = {rows},
+                created_count = {created} where id = '{id}';
+         insert into jobs (workspace_id, id, queue, kind, payload, state, run_at, attempts,
+                           max_attempts, locked_by, locked_until, created_at)
+         values ('{}', '{}', 'bulk', 'imports.run', '{{\"bulk_job_id\": \"{id}\"}}', 'running',
+                 now(), 1, 10, '{}', now() - interval '1 second', now())",
+        client.workspace_id,
+        Uuid::now_v7(),
+        Uuid::now_v7(),
+    ))
+    .expect("a crash");
+}
+
+#[test]
+fn an_import_of_orders_goes_on_with_the_next_order() {
+    let client = workspace();
+    let new = json!({ "resource": "orders", "format": "csv", "source": "shop" });
+    let id = prepare(&client, new);
+    let head = "Id,Lineitem name,Lineitem quantity,Lineitem price\n";
+    let rows: Vec<String> = (0..520).map(|n| format!("{n},a,1,1.00\n{n},b,1,2.00\n")).collect();
+    upload(&client, &id, &format!("{head}{}", rows.concat())).expect(200);
+    act(&client, &id, "start").expect(200);
+    let path = format!("/v1/imports/{id}");
+    assert_eq!(counts(&ended(&client, &path)), [520, 0, 0, 0]);
+    crash(&client, &id, head.len() + rows[..500].concat().len(), (1000, 500));
+    assert_eq!(counts(&ended(&client, &path)), [500, 0, 20, 0]);
+    let list = client.get("/v1/orders?include_total=true&limit=200").expect(200).json;
+    assert_eq!(list["total"], 520);
+    let orders = list["data"].as_array().expect("a list");
+    assert!(orders.iter().all(|order| order["total"]["amount"] == 300), "both lines each");
 }
 
 #[test]

@@ -84,7 +84,9 @@ fn value(table: &str, column: &str, kind: &str, canary: &str, ada: &str) -> Stri
         ("touchpoints", "content") => json!({ "text": canary }),
         ("touchpoints", "context") => json!({ "user_agent": canary }),
         ("merges", "fields") => json!({ "first_name": { "from": canary, "to": canary } }),
-        ("bulk_jobs", "settings") => json!({ "where": canary, "columns": [] }),
+        ("bulk_jobs", "settings") => {
+            json!({ "where": canary, "filter": { "q": canary }, "columns": [] })
+        }
         ("idempotency_keys", "headers") => json!([["Location", canary]]),
         (_, "evidence") => json!({ "text": canary }),
         _ => json!({ "key": canary }),
