@@ -7,13 +7,14 @@
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::sql_types::{SmallInt, Timestamptz, Uuid as SqlUuid};
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::db::{Db, Lease, WorkspaceId, id};
-use crate::error::{Error, Result};
+use crate::db::{Conn, Db, Lease, Tx, WorkspaceId, id};
+use crate::error::{Code, Error, OnConstraint, Result};
 use crate::metrics::Metrics;
 use crate::schema::jobs;
 
@@ -362,6 +363,70 @@ pub fn give_back(db: &Db, worker: Uuid) -> Result<usize> {
         })?;
     }
     Ok(given)
+}
+
+/// Work of a workspace as its people see it.
+#[derive(Debug, Clone, Queryable, Selectable)]
+#[diesel(table_name = jobs)]
+pub struct Work {
+    pub id: Uuid,
+    pub kind: String,
+    pub state: String,
+    pub attempts: i32,
+    pub last_error: Option<String>,
+    pub run_at: DateTime<Utc>,
+    pub created_at: DateTime<Utc>,
+    pub finished_at: Option<DateTime<Utc>>,
+}
+
+/// A question to the work of a workspace that is still being put together.
+pub type Question = jobs::BoxedQuery<'static, Pg>;
+
+/// The work of a workspace but that of one queue, which has its own shape: of these kinds, in these
+/// states.
+pub fn question(
+    workspace: WorkspaceId,
+    beside: &'static str,
+    kinds: Option<&Vec<String>>,
+    states: Option<&Vec<String>>,
+) -> Question {
+    let mut question = of(workspace).filter(jobs::queue.ne(beside)).into_boxed();
+    if let Some(kinds) = kinds {
+        question = question.filter(jobs::kind.eq_any(kinds.clone()));
+    }
+    if let Some(states) = states {
+        question = question.filter(jobs::state.eq_any(states.clone()));
+    }
+    question
+}
+
+/// One job that is not of the queue `beside`, or 404.
+pub fn work(conn: &mut Conn, id: Uuid, beside: &'static str) -> Result<Work> {
+    let job = of(conn.workspace).filter(jobs::queue.ne(beside)).filter(jobs::id.eq(id));
+    Ok(job.select(Work::as_select()).first(conn.pg)?)
+}
+
+/// Queues a job again that was given up, for as many attempts as a new one has. 404 where there is none,
+/// 409 unless it has failed, or where another like it waits already.
+pub fn retry(tx: &mut Tx, id: Uuid, beside: &'static str) -> Result<Work> {
+    let job = of(tx.workspace).filter(jobs::queue.ne(beside)).filter(jobs::id.eq(id));
+    let work: Work = job.select(Work::as_select()).for_update().first(tx.pg)?;
+    if work.state != "failed" {
+        let detail = format!("a job that is `{}` is not tried again; one that has failed is", work.state);
+        return Err(Error::transition(detail, &[]));
+    }
+    diesel::update(of(tx.workspace).filter(jobs::id.eq(id)))
+        .set((
+            jobs::state.eq("queued"),
+            jobs::max_attempts.eq(jobs::attempts + MAX_ATTEMPTS),
+            jobs::run_at.eq(tx.now),
+            jobs::finished_at.eq(None::<DateTime<Utc>>),
+        ))
+        .returning(Work::as_returning())
+        .get_result(tx.pg)
+        .on_constraint("jobs_unique_key_taken", || {
+            Error::new(Code::CONFLICT, "another job that does the same is waiting already")
+        })
 }
 
 /// Removes jobs that finished before `before`.

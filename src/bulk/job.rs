@@ -1,18 +1,23 @@
-//! One shape for everything that is done in bulk: what it is, how far, and where its results are.
+//! One shape for everything that is done in the background: what it is, how far, and where its results are.
 
 use actix_web::{get, post};
 use chrono::{DateTime, Utc};
+use diesel::pg::Pg;
 use diesel::prelude::*;
-use serde::Serialize;
-use utoipa::ToSchema;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use super::SORT;
-use super::row::{BulkResource, JobKind, JobStatus, Row, of};
+use super::row::{BulkResource, JobKind, JobStatus, QUEUE, Row, of};
 use crate::audit;
 use crate::auth::{Caller, Scope};
-use crate::error::Result;
-use crate::http::{Found, IfMatch, List, Page, Path, Query, Reply, Versioned};
+use crate::db::WorkspaceId;
+use crate::db::keyset::{SortKey, SortKind};
+use crate::error::{Error, Result};
+use crate::http::{AnyOf, Found, IfMatch, List, Page, Path, Query, Reply, Versioned};
+use crate::jobs::{self, Work};
+use crate::schema::bulk_jobs;
 
 /// What became of the rows so far.
 #[derive(Debug, Serialize, ToSchema)]
@@ -70,26 +75,29 @@ pub fn progress(row: &Row) -> f64 {
     f64::from(i32::try_from(percent).unwrap_or(0)) / 1000.0
 }
 
-/// An import or export, whichever it is.
+/// Work in the background, whatever it is.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Job {
     /// Unique id, a UUIDv7; that of the import or export.
     pub id: Uuid,
-    /// What it is.
-    #[schema(value_type = String, extensions(("x-extensible-enum" = json!(JobKind::ALL))), example = "import")]
-    pub kind: JobKind,
-    /// What its records are.
-    #[schema(value_type = String, extensions(("x-extensible-enum" = json!(BulkResource::ALL))), example = "customers")]
-    pub resource: BulkResource,
+    /// What it is: `import`, `export`, or what it does, such as `customers.merge`.
+    #[schema(example = "import")]
+    pub kind: String,
+    /// What the records of an import or export are.
+    #[schema(value_type = Option<String>, extensions(("x-extensible-enum" = json!(BulkResource::ALL))), example = "customers")]
+    pub resource: Option<BulkResource>,
     /// How far it is.
     #[schema(value_type = String, extensions(("x-extensible-enum" = json!(JobStatus::ALL))), example = "running")]
     pub status: JobStatus,
     /// From 0 to 1.
     #[schema(example = 0.5)]
     pub progress: f64,
-    /// What became of the rows so far.
-    pub counts: JobCounts,
-    /// Why it failed.
+    /// What became of the rows of an import or export so far.
+    pub counts: Option<JobCounts>,
+    /// How often it was tried; null of imports and exports, which go on where they were.
+    #[schema(example = 1)]
+    pub attempts: Option<i32>,
+    /// Why it failed, or why the last attempt did.
     pub failure: Option<String>,
     /// Where refused rows are; null where there are none.
     #[schema(example = "/v1/imports/019a9c3e-4b7a-7c1e-9d0f-2a5b8c7d6e4f/errors")]
@@ -97,18 +105,32 @@ pub struct Job {
     /// Where the file is that it made; null where there is none.
     #[schema(example = "/v1/exports/019a9c3e-4b7a-7c1e-9d0f-2a5b8c7d6e4f/file")]
     pub result_url: Option<String>,
-    /// When its files are removed.
-    pub expires_at: DateTime<Utc>,
-    /// When work began.
+    /// When its files are removed; null where there are none.
+    pub expires_at: Option<DateTime<Utc>>,
+    /// When work began, as far as that is kept.
     pub started_at: Option<DateTime<Utc>>,
+    /// When it is tried next; null of what has ended.
+    pub next_attempt_at: Option<DateTime<Utc>>,
     /// When it ended.
     pub finished_at: Option<DateTime<Utc>>,
-    /// Rises by one with every change; the `ETag`.
+    /// Rises with every change; the `ETag`.
     pub version: i64,
     /// When it was made.
     pub created_at: DateTime<Utc>,
-    /// When it was last changed.
-    pub updated_at: DateTime<Utc>,
+}
+
+/// Which jobs to show; filters are combined with and.
+#[derive(Debug, Clone, Serialize, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct JobFilter {
+    /// Of any of these kinds.
+    #[serde(default)]
+    #[param(value_type = Option<Vec<String>>, style = Form, explode = false)]
+    pub kind: AnyOf<String>,
+    /// In any of these states, such as `failed`.
+    #[serde(default)]
+    #[param(value_type = Option<Vec<String>>, style = Form, explode = false)]
+    pub status: AnyOf<String>,
 }
 
 impl Versioned for Job {
@@ -134,44 +156,128 @@ impl From<Row> for Job {
         let has_errors = row.failed_count > 0;
         Self {
             progress: progress(&row),
-            counts: JobCounts::of(&row),
+            counts: Some(JobCounts::of(&row)),
             errors_url: has_errors.then(|| format!("/v1/imports/{}/errors", row.id)),
             result_url: result_url(&row),
             id: row.id,
-            kind: row.kind,
-            resource: row.resource,
+            kind: row.kind.to_string(),
+            resource: Some(row.resource),
             status: row.status,
+            attempts: None,
             failure: row.failure,
-            expires_at: row.expires_at,
+            expires_at: Some(row.expires_at),
             started_at: row.started_at,
+            next_attempt_at: None,
             finished_at: row.finished_at,
             version: row.version,
             created_at: row.created_at,
-            updated_at: row.updated_at,
         }
     }
 }
 
+impl From<Work> for Job {
+    fn from(work: Work) -> Self {
+        let status = work.state.parse().unwrap_or(JobStatus::Failed);
+        let is_over = !status.is_at_work();
+        // Attempts rise, and a state follows another within each.
+        let step = match status {
+            JobStatus::Running => 0,
+            JobStatus::Queued => 1,
+            _ => 2,
+        };
+        Self {
+            progress: if status == JobStatus::Completed { 1.0 } else { 0.0 },
+            counts: None,
+            errors_url: None,
+            result_url: None,
+            id: work.id,
+            kind: work.kind,
+            resource: None,
+            status,
+            attempts: Some(work.attempts),
+            failure: work.last_error,
+            expires_at: None,
+            started_at: None,
+            next_attempt_at: (!is_over).then_some(work.run_at),
+            finished_at: work.finished_at,
+            version: i64::from(work.attempts) * 3 + step,
+            created_at: work.created_at,
+        }
+    }
+}
+
+/// The same order as [`SORT`], of what is no import and no export.
+const WORK_SORT: &[SortKey] =
+    &[SortKey { name: "created_at", column: "jobs.id", kind: SortKind::Id }];
+
 /// List jobs
 ///
-/// Imports and exports, newest first.
-#[utoipa::path(tag = "jobs", security(("bearer" = ["jobs:read"])), params(Page), responses((status = 200, body = List<Job>)))]
+/// Imports, exports and all other work in the background, newest first. What has ended is kept for 14
+/// or 30 days.
+#[utoipa::path(tag = "jobs", security(("bearer" = ["jobs:read"])), params(Page, JobFilter), responses((status = 200, body = List<Job>)))]
 #[get("/jobs")]
-pub async fn list_jobs(caller: Caller, page: Query<Page>) -> Result<Reply> {
+pub async fn list_jobs(
+    caller: Caller,
+    page: Query<Page>,
+    filter: Query<JobFilter>,
+) -> Result<Reply> {
     let grant = caller.must(Scope::JobsRead)?;
-    let slice = page.slice(&grant, "jobs", SORT, &())?;
+    let slice = page.slice(&grant, "jobs", SORT, &filter.0)?;
+    let of_work = page.slice(&grant, "jobs", WORK_SORT, &filter.0)?;
     grant
         .list(move |conn| {
-            let total = slice.total(|| of(conn.workspace).count().get_result(conn.pg))?;
-            let rows: Vec<Row> = of(conn.workspace)
+            let in_bulk = || filter.in_bulk(conn.workspace);
+            let beside = || filter.beside(conn.workspace);
+            let total = match slice.wants_total {
+                true => Some(
+                    in_bulk().count().get_result::<i64>(conn.pg)?
+                        + beside().count().get_result::<i64>(conn.pg)?,
+                ),
+                false => None,
+            };
+            let rows: Vec<Row> = in_bulk()
                 .filter(slice.after.clone())
                 .order(slice.order.clone())
                 .limit(slice.fetch())
                 .select(Row::as_select())
                 .load(conn.pg)?;
-            slice.list(rows.into_iter().map(Job::from).collect(), total)
+            let works: Vec<Work> = beside()
+                .filter(of_work.after.clone())
+                .order(of_work.order.clone())
+                .limit(of_work.fetch())
+                .select(Work::as_select())
+                .load(conn.pg)?;
+            let mut found: Vec<Job> = rows.into_iter().map(Job::from).collect();
+            found.extend(works.into_iter().map(Job::from));
+            let is_descending = slice.order.0.first().is_none_or(|term| term.is_descending);
+            found.sort_by_key(|job| job.id);
+            if is_descending {
+                found.reverse();
+            }
+            found.truncate(usize::try_from(slice.fetch()).unwrap_or(usize::MAX));
+            slice.list(found, total)
         })
         .await
+}
+
+impl JobFilter {
+    fn in_bulk(&self, workspace: WorkspaceId) -> bulk_jobs::BoxedQuery<'static, Pg> {
+        use bulk_jobs as b;
+        let mut question = of(workspace).into_boxed();
+        if let Some(kinds) = self.kind.given() {
+            let kinds: Vec<JobKind> = kinds.iter().filter_map(|kind| kind.parse().ok()).collect();
+            question = question.filter(b::kind.eq_any(kinds));
+        }
+        if let Some(states) = self.status.given() {
+            let states: Vec<JobStatus> = states.iter().filter_map(|it| it.parse().ok()).collect();
+            question = question.filter(b::status.eq_any(states));
+        }
+        question
+    }
+
+    fn beside(&self, workspace: WorkspaceId) -> jobs::Question {
+        jobs::question(workspace, QUEUE, self.kind.given(), self.status.given())
+    }
 }
 
 /// Get a job
@@ -179,12 +285,41 @@ pub async fn list_jobs(caller: Caller, page: Query<Page>) -> Result<Reply> {
 #[get("/jobs/{id}")]
 pub async fn get_job(caller: Caller, id: Path<Uuid>) -> Result<Reply> {
     let grant = caller.must(Scope::JobsRead)?;
-    grant.read(move |conn| Row::find(conn, None, *id).map(Job::from).map(Found)).await
+    grant
+        .read(move |conn| match Row::find(conn, None, *id) {
+            Ok(row) => Ok(Found(Job::from(row))),
+            Err(error) if error.status() == 404 => {
+                jobs::work(conn, *id, QUEUE).map(Job::from).map(Found)
+            }
+            Err(error) => Err(error),
+        })
+        .await
+}
+
+/// Try a job again
+///
+/// One that has failed for good, after its reason is gone. Imports and exports cannot be: make a new one.
+#[utoipa::path(tag = "jobs", security(("bearer" = ["jobs:write"])), responses((status = 200, body = Job)))]
+#[post("/jobs/{id}/retry")]
+pub async fn retry_job(caller: Caller, id: Path<Uuid>) -> Result<Reply> {
+    let grant = caller.must(Scope::JobsWrite)?;
+    grant
+        .write(move |tx| {
+            if Row::lock(tx, None, *id).is_ok() {
+                let detail = "an import or export is not tried again; make a new one";
+                return Err(Error::transition(detail, &[]));
+            }
+            let work = jobs::retry(tx, *id, QUEUE)?;
+            audit::done(tx, "job.retried", *id)?;
+            Ok(Found(Job::from(work)))
+        })
+        .await
 }
 
 /// Cancel a job
 ///
-/// What an import has taken in so far stays, and can be reverted. A reversal cannot be cancelled.
+/// An import or export. What an import has taken in so far stays, and can be reverted. A reversal cannot
+/// be cancelled.
 #[utoipa::path(tag = "jobs", security(("bearer" = ["jobs:write"])), responses((status = 200, body = Job)))]
 #[post("/jobs/{id}/cancel")]
 pub async fn cancel_job(caller: Caller, id: Path<Uuid>, if_match: IfMatch) -> Result<Reply> {

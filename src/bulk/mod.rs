@@ -43,6 +43,7 @@ pub fn routes(api: &mut ServiceConfig) {
     api.service(job::list_jobs)
         .service(job::get_job)
         .service(job::cancel_job)
+        .service(job::retry_job)
         .service(imports::list_imports)
         .service(imports::create_import)
         .service(imports::get_import)

@@ -14,7 +14,7 @@ use crate::schema::bulk_jobs;
 /// How long files, refused rows and the way back are kept.
 pub const KEPT_FOR: TimeDelta = TimeDelta::days(14);
 /// The queue of this work.
-const QUEUE: &str = "bulk";
+pub const QUEUE: &str = "bulk";
 
 crate::text_enum! {
     /// Which way records go.

@@ -15,7 +15,7 @@ use breaking::breaking_changes;
 /// Verbs an operation id may begin with; a new one is a decision.
 const VERBS: &str = "accept add alias batch cancel complete confirm convert create delete dismiss \
                      download extend get group identify import lift list lookup merge pause process \
-                     put query readmit receive reject remove replay restore resume revert revoke rotate scan \
+                     put query readmit receive reject remove replay restore resume retry revert revoke rotate scan \
                      search set start track unsubscribe update upsert verify";
 
 fn path() -> PathBuf {
