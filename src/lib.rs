@@ -17,6 +17,7 @@ pub mod journal;
 pub mod logging;
 pub mod metrics;
 pub mod openapi;
+pub mod outbound;
 pub mod predicate;
 pub mod schema;
 pub mod seal;
@@ -54,6 +55,9 @@ pub mod carts;
 pub mod connectors;
 pub mod orders;
 pub mod products;
+
+// The way out.
+pub mod webhooks;
 
 // What it all adds up to.
 pub mod analytics;

@@ -1,0 +1,135 @@
+//! Which events an endpoint wants, and what it is told of one.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use serde_json::{Value, json};
+use validator::ValidationError;
+
+use crate::db::WorkspaceId;
+use crate::error::{Error, Result};
+use crate::journal::Touchpoint;
+use crate::predicate::{Catalog, Checked, Context, Field, FreeColumn, Kind, Predicate};
+
+/// Bytes that a message has at most; Standard Webhooks advises receivers to expect no more.
+const MAX_BYTES: usize = 20_000;
+
+/// For `#[validate]`: `*`, `order.*` or `order.placed`, each once.
+pub fn event_types(types: &[String]) -> Result<(), ValidationError> {
+    let is_new = |(at, one): (usize, &String)| !types[..at].contains(one);
+    if types.iter().all(|one| is_pattern(one)) && types.iter().enumerate().all(is_new) {
+        return Ok(());
+    }
+    let expected = "must be different types such as `order.placed`, `order.*` or `*`";
+    Err(ValidationError::new("invalid_event_types").with_message(expected.into()))
+}
+
+fn is_pattern(text: &str) -> bool {
+    let is_word = |word: &str| {
+        word.starts_with(|c: char| c.is_ascii_lowercase())
+            && word.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+    };
+    let start = text.strip_suffix(".*").unwrap_or(text);
+    text == "*" || (text.len() <= 100 && start.split('.').all(is_word))
+}
+
+/// Whether a type is among those that are wanted.
+pub fn wants(types: &[String], kind: &str) -> bool {
+    types.iter().any(|wanted| match wanted.strip_suffix('*') {
+        Some(start) => kind.starts_with(start),
+        None => wanted == kind,
+    })
+}
+
+/// What can be asked about an event. It is only ever asked in memory.
+static CATALOG: Catalog = Catalog {
+    fields: &[
+        Field { name: "type", column: "touchpoints.type", kind: Kind::Text },
+        Field { name: "customer_id", column: "touchpoints.customer_id", kind: Kind::Id },
+        Field { name: "channel_id", column: "touchpoints.channel_id", kind: Kind::Id },
+        Field { name: "organization_id", column: "touchpoints.organization_id", kind: Kind::Id },
+        Field {
+            name: "direction",
+            column: "touchpoints.direction",
+            kind: Kind::Enum(&["inbound", "outbound", "internal"]),
+        },
+        Field { name: "name", column: "touchpoints.name", kind: Kind::Text },
+        Field { name: "source", column: "touchpoints.source", kind: Kind::Text },
+        Field { name: "occurred_at", column: "touchpoints.id", kind: Kind::IdTime },
+        Field { name: "value.amount", column: "touchpoints.value_amount", kind: Kind::Integer },
+        Field { name: "value.currency", column: "touchpoints.value_currency", kind: Kind::Text },
+    ],
+    free: Some(FreeColumn { name: "properties", column: "touchpoints.properties" }),
+    did: None,
+};
+
+/// Holds a condition against the fields of an event.
+pub fn check(condition: &Predicate, now: DateTime<Utc>) -> Result<Checked> {
+    condition.check(&Context {
+        pointer: "#/where",
+        catalog: &CATALOG,
+        attribute_kinds: &HashMap::new(),
+        now,
+    })
+}
+
+/// Whether a condition is true of an event, given as the API shows it.
+pub fn holds(condition: &Checked, touchpoint: &Value) -> bool {
+    condition.matches(touchpoint, &|_| false)
+}
+
+/// The message about something that happened. What makes it too large is left out and named.
+pub fn message(workspace: WorkspaceId, livemode: bool, touchpoint: &Touchpoint) -> Result<Vec<u8>> {
+    let broken = |error: serde_json::Error| Error::internal(error.to_string());
+    let mut message = json!({
+        "type": touchpoint.r#type,
+        "timestamp": touchpoint.occurred_at,
+        "workspace_id": workspace.uuid(),
+        "livemode": livemode,
+        "omitted": [],
+        "data": serde_json::to_value(touchpoint).map_err(broken)?,
+    });
+    for (field, nothing) in
+        [("content", Value::Null), ("context", Value::Null), ("properties", json!({}))]
+    {
+        let bytes = serde_json::to_vec(&message).map_err(broken)?;
+        if bytes.len() < MAX_BYTES {
+            return Ok(bytes);
+        }
+        if message["data"][field] != nothing {
+            message["data"][field] = nothing;
+            message["omitted"].as_array_mut().into_iter().for_each(|all| all.push(json!(field)));
+        }
+    }
+    serde_json::to_vec(&message).map_err(broken)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_type_is_wanted_by_its_name_its_noun_or_with_all() {
+        let wants = |types: &[&str], kind| {
+            let types: Vec<String> = types.iter().map(ToString::to_string).collect();
+            super::wants(&types, kind)
+        };
+        assert!(wants(&["*"], "order.placed"));
+        assert!(wants(&["cart.abandoned", "order.*"], "order.placed"));
+        assert!(wants(&["order.placed"], "order.placed"));
+        assert!(!wants(&["order.placed"], "order.placed.twice"));
+        assert!(!wants(&["order.*"], "orders.placed"));
+        assert!(!wants(&["order.*", "order.paid"], "cart.abandoned"));
+    }
+
+    #[test]
+    fn types_are_words_with_points_and_at_most_a_star_at_the_end() {
+        for good in ["*", "order.*", "order.placed", "a.b_2.c", "a.b.*", "order"] {
+            assert!(event_types(&[good.into()]).is_ok(), "{good}");
+        }
+        for bad in ["", ".", "order.", "*.placed", "or*", "Order.placed", "order..x", "1.a", "**"] {
+            assert!(event_types(&[bad.into()]).is_err(), "{bad}");
+        }
+        assert!(event_types(&["*".into(), "*".into()]).is_err());
+    }
+}
