@@ -28,6 +28,9 @@ pub struct Metrics {
     pool_wait: Histogram,
     jobs: IntGaugeVec,
     jobs_oldest_due: IntGauge,
+    webhooks: IntCounterVec,
+    webhooks_pending: IntGauge,
+    webhooks_oldest_pending: IntGauge,
 }
 
 /// Counts one request as running until it is dropped, also when the client goes away.
@@ -86,6 +89,24 @@ impl Metrics {
                     "How long the oldest due job has waited, 0 when none is due",
                 ),
             ),
+            webhooks: register(
+                of,
+                IntCounterVec::new(
+                    Opts::new("ecrm_webhook_attempts_total", "Attempts to deliver an event"),
+                    &["outcome"],
+                ),
+            ),
+            webhooks_pending: register(
+                of,
+                IntGauge::new("ecrm_webhook_pending", "Events that wait to be delivered"),
+            ),
+            webhooks_oldest_pending: register(
+                of,
+                IntGauge::new(
+                    "ecrm_webhook_oldest_pending_seconds",
+                    "How long the oldest event has waited, 0 when none does",
+                ),
+            ),
             registry,
         }
     }
@@ -132,6 +153,17 @@ impl Metrics {
     /// How long the oldest due job has waited, in seconds; 0 when none is due.
     pub fn jobs_oldest_due(&self, seconds: i64) {
         self.jobs_oldest_due.set(seconds);
+    }
+
+    /// One attempt to deliver an event.
+    pub fn webhook(&self, outcome: &str) {
+        self.webhooks.with_label_values(&[outcome]).inc();
+    }
+
+    /// How many events wait to be delivered, and for how many seconds the oldest does.
+    pub fn webhooks_waiting(&self, pending: i64, oldest_s: i64) {
+        self.webhooks_pending.set(pending);
+        self.webhooks_oldest_pending.set(oldest_s);
     }
 
     /// All series in the Prometheus text format 0.0.4.

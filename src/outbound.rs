@@ -90,6 +90,9 @@ impl fmt::Display for PrivateAddress {
 
 impl std::error::Error for PrivateAddress {}
 
+/// The code of such an address.
+pub const PRIVATE_ADDRESS: &str = "private_address";
+
 /// Whether a request failed because its address may not be reached.
 pub fn is_private(error: &Error) -> bool {
     matches!(error, Error::Other(inner) if inner.is::<PrivateAddress>())
@@ -122,7 +125,7 @@ pub fn check_url(text: &str, reach: Reach) -> Result<Url, Fault> {
         Some(Host::Ipv6(address)) => !reach.allows(address.into()),
     };
     if is_inside {
-        return Err(("private_address", "must be an address of the public internet"));
+        return Err((PRIVATE_ADDRESS, "must be an address of the public internet"));
     }
     Ok(url)
 }

@@ -21,6 +21,7 @@ use crate::jobs::{self, Job, NewJob};
 use crate::orders;
 use crate::privacy;
 use crate::schema::{idempotency_keys, refresh_tokens, touchpoint_keys};
+use crate::webhooks;
 use crate::workspaces::{self, Workspace};
 
 /// The queue of the upkeep below, which belongs to no workspace.
@@ -161,6 +162,7 @@ fn prune(app: &App) -> Result<()> {
         privacy::prune(pg, now)?;
         connectors::prune(pg, now)?;
         bulk::prune(pg, now)?;
+        webhooks::prune(pg, now)?;
         jobs::prune(pg, now - JOBS_KEPT_FOR)
     })
 }

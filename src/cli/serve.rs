@@ -11,7 +11,7 @@ use super::{Result, print, seed};
 use crate::app::App;
 use crate::config::Config;
 use crate::http::server::Surface;
-use crate::{db, http, worker};
+use crate::{db, http, webhooks, worker};
 
 /// Serves until a signal; migrates and fills the demo workspace before.
 pub fn serve(config: Config, wants_demo: bool) -> Result<()> {
@@ -42,11 +42,17 @@ fn listen(address: SocketAddr) -> Result<TcpListener> {
 fn run(app: App, socket: TcpListener) -> Result<()> {
     let mut threads = vec![worker::start_renewal(app.clone()).map_err(text)?];
     if app.config.run_jobs {
-        threads.push(worker::start(app.clone()).map_err(text)?);
+        threads.extend(start_work(&app)?);
     }
     let served = answer(&app, socket, Surface::Api);
     end(&app, threads)?;
     served
+}
+
+/// Carries out jobs and sends webhooks.
+fn start_work(app: &App) -> Result<[JoinHandle<()>; 2]> {
+    let jobs = worker::start(app.clone()).map_err(text)?;
+    Ok([jobs, webhooks::deliver::start(app.clone()).map_err(text)?])
 }
 
 fn text(error: std::io::Error) -> String {
@@ -129,12 +135,12 @@ pub fn work(config: Config) -> Result<()> {
     let socket = config.worker_bind.map(listen).transpose()?;
     let database = Database::open(&config)?;
     let app = boot::app(config, &database)?;
-    let thread = worker::start(app.clone()).map_err(text)?;
+    let threads = start_work(&app)?;
     let waited = match socket {
         Some(socket) => answer(&app, socket, Surface::Platform),
         None => System::new().block_on(http::server::wait_for_signal()).map_err(text),
     };
-    end(&app, vec![thread])?;
+    end(&app, threads.into())?;
     waited
 }
 

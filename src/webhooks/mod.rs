@@ -1,11 +1,17 @@
 //! Webhooks: the company's other systems are told what happens, in signed messages (Standard Webhooks
 //! 1.0.0) that are sent again until they arrive.
 
+pub mod deliver;
+mod deliveries;
 mod endpoints;
 mod events;
 mod feed;
+mod queue;
+mod schedule;
 mod secrets;
+mod send;
 mod sign;
+mod trial;
 mod types;
 
 use actix_web::{HttpRequest, delete, get, patch, post};
@@ -21,6 +27,7 @@ use crate::error::Result;
 use crate::http::boundary::is_dry_run;
 use crate::http::{Created, Found, IfMatch, Json, List, NoContent, Page, Path, Query, Reply};
 use endpoints::of;
+pub use queue::prune;
 use secrets::{NewSecret, Secrets};
 use types::{NewWebhookEndpoint, WebhookEndpoint, WebhookEndpointPatch, WebhookEndpointWithSecret};
 
@@ -34,7 +41,12 @@ pub fn routes(api: &mut ServiceConfig) {
         .service(update_webhook_endpoint)
         .service(delete_webhook_endpoint)
         .service(rotate_webhook_secret)
-        .service(enable_webhook_endpoint);
+        .service(enable_webhook_endpoint)
+        .service(trial::test_webhook_endpoint)
+        .service(deliveries::list_webhook_deliveries)
+        .service(deliveries::replay_webhooks)
+        .service(deliveries::get_webhook_delivery)
+        .service(deliveries::redeliver_webhook);
 }
 
 const SORT: &[SortKey] =
