@@ -78,10 +78,10 @@ create index webhook_deliveries_waiting_by_customer
   where status in ('pending', 'delivering');
 create index webhook_deliveries_due on webhook_deliveries (workspace_id, endpoint_id, next_attempt_at)
   where status = 'pending';
-create index webhook_deliveries_leased on webhook_deliveries (locked_until) where status = 'delivering';
+create index webhook_deliveries_leased on webhook_deliveries (workspace_id, locked_until)
+  where status = 'delivering';
 create index webhook_deliveries_by_endpoint on webhook_deliveries (workspace_id, endpoint_id, id);
 create index webhook_deliveries_by_customer on webhook_deliveries (workspace_id, customer_id);
-create index webhook_deliveries_by_age on webhook_deliveries (created_at);
 select scale_out('webhook_deliveries');
 
 -- What was said when an event was delivered, or not.
@@ -100,7 +100,7 @@ create table webhook_attempts (
   response_body text constraint webhook_attempts_response_body_length check (char_length(response_body) <= 1024),
   primary key (workspace_id, id),
   constraint webhook_attempts_delivery_exists foreign key (workspace_id, delivery_id)
-    references webhook_deliveries (workspace_id, id) on delete cascade
+    references webhook_deliveries (workspace_id, id)
 );
 create index webhook_attempts_by_delivery on webhook_attempts (workspace_id, delivery_id, id);
 select scale_out('webhook_attempts');

@@ -17,8 +17,8 @@ use uuid::Uuid;
 use super::feed;
 use super::queue::{self, Due, Sent, Taken};
 use crate::app::App;
-use crate::db::{Outcome, Session};
-use crate::error::Result;
+use crate::db::{Outcome, Session, WorkspaceId};
+use crate::error::{Error, Result};
 use crate::workspaces;
 
 /// How many messages are under way at a time.
@@ -28,6 +28,8 @@ const KEPT_FREE: usize = 8;
 /// How long the desk rests when there was something to do, and when not.
 const BUSY: Duration = Duration::from_millis(250);
 const IDLE: Duration = Duration::from_secs(1);
+/// How often the feed is looked at, at most.
+const FEED_EVERY: Duration = Duration::from_millis(100);
 /// For what else came back while it was woken.
 const GATHER: Duration = Duration::from_millis(5);
 /// How often interrupted work and figures are looked at.
@@ -61,8 +63,13 @@ struct Desk {
     under_way: HashMap<Uuid, usize>,
     /// What came back and is not noted yet.
     done: Vec<Done>,
+    /// Endpoints that had nothing more to hand out a moment ago, until when.
+    resting: HashMap<Uuid, Instant>,
+    /// In whose name the service works in each workspace.
+    sessions: HashMap<WorkspaceId, Session>,
     /// The endpoint that was last served.
     last: Uuid,
+    told_at: Option<Instant>,
     upkeep_at: Instant,
 }
 
@@ -82,7 +89,10 @@ impl Desk {
             back,
             under_way: HashMap::new(),
             done: Vec::new(),
+            resting: HashMap::new(),
+            sessions: HashMap::new(),
             last: Uuid::nil(),
+            told_at: None,
             upkeep_at: Instant::now(),
         })
     }
@@ -125,9 +135,19 @@ impl Desk {
             return Ok(true);
         }
         self.keep_up()?;
-        let told = feed::fan_out_all(&self.app)?;
+        let told = self.tell()?;
         let handed = self.hand_out()?;
         Ok(noted || told || handed)
+    }
+
+    /// Looks for what happened, not each time that a message comes back.
+    fn tell(&mut self) -> Result<bool> {
+        if self.told_at.is_some_and(|at| at.elapsed() < FEED_EVERY) {
+            return Ok(false);
+        }
+        let told = feed::fan_out_all(&self.app)?;
+        self.told_at = Some(Instant::now());
+        Ok(told)
     }
 
     fn keep_up(&mut self) -> Result<()> {
@@ -173,7 +193,7 @@ impl Desk {
     }
 
     /// While stopping nothing is tried again.
-    fn give_up_or(&mut self, error: crate::error::Error) -> Result<bool> {
+    fn give_up_or(&mut self, error: Error) -> Result<bool> {
         if self.app.is_draining() {
             for done in std::mem::take(&mut self.done) {
                 self.came_back(done.endpoint, 1);
@@ -183,6 +203,7 @@ impl Desk {
     }
 
     fn came_back(&mut self, endpoint: Uuid, n: usize) {
+        self.resting.remove(&endpoint);
         if let Some(count) = self.under_way.get_mut(&endpoint) {
             *count = count.saturating_sub(n);
             if *count == 0 {
@@ -199,31 +220,51 @@ impl Desk {
         if self.free() == 0 {
             return Ok(false);
         }
-        let last = self.last;
+        let (last, now) = (self.last, Instant::now());
+        self.resting.retain(|_, until| *until > now);
         let due = self.app.db.system(|pg| queue::due(pg, last, Utc::now()))?;
         let mut any = false;
         for Due { workspace_id, id } in due {
-            let room = self.room(id);
-            if room == 0 {
-                continue;
-            }
-            let session = self.app.db.system(|pg| workspaces::own_session(pg, workspace_id))?;
-            let room = i64::try_from(room).unwrap_or(i64::MAX);
-            let taken = self
-                .app
-                .db
-                .write(&session, &|tx| queue::claim(tx, id, room).map(Outcome::Commit))?;
-            self.last = id;
-            for taken in taken {
-                any = true;
-                *self.under_way.entry(id).or_default() += 1;
-                let task = Task { session: session.clone(), endpoint: id, taken };
-                self.out.send(task).map_err(|_gone| {
-                    crate::error::Error::internal("nobody is left to send webhooks")
-                })?;
+            if !self.resting.contains_key(&id) {
+                any |= self.serve(workspace_id, id)?;
             }
         }
         Ok(any)
+    }
+
+    /// Hands out what an endpoint has, as far as there is room.
+    fn serve(&mut self, workspace: WorkspaceId, endpoint: Uuid) -> Result<bool> {
+        let room = self.room(endpoint);
+        if room == 0 {
+            return Ok(false);
+        }
+        let session = self.session(workspace)?;
+        let most = i64::try_from(room).unwrap_or(i64::MAX);
+        let taken = self
+            .app
+            .db
+            .write(&session, &|tx| queue::claim(tx, endpoint, most).map(Outcome::Commit))?;
+        self.last = endpoint;
+        if taken.len() < room {
+            self.resting.insert(endpoint, Instant::now() + BUSY);
+        }
+        let any = !taken.is_empty();
+        for taken in taken {
+            *self.under_way.entry(endpoint).or_default() += 1;
+            let task = Task { session: session.clone(), endpoint, taken };
+            let gone = |_| Error::internal("nobody is left to send webhooks");
+            self.out.send(task).map_err(gone)?;
+        }
+        Ok(any)
+    }
+
+    fn session(&mut self, workspace: WorkspaceId) -> Result<Session> {
+        if let Some(known) = self.sessions.get(&workspace) {
+            return Ok(known.clone());
+        }
+        let session = self.app.db.system(|pg| workspaces::own_session(pg, workspace))?;
+        self.sessions.insert(workspace, session.clone());
+        Ok(session)
     }
 
     /// How many messages an endpoint may be handed: one where it has none, more while many hands are

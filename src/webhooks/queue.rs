@@ -371,7 +371,15 @@ const KEPT_FOR: TimeDelta = TimeDelta::days(30);
 
 /// Removes what nobody looks at any more; attempts go with their deliveries.
 pub fn prune(pg: &mut PgConnection, now: DateTime<Utc>) -> Result<()> {
-    diesel::delete(a::table.filter(a::attempted_at.lt(now - KEPT_FOR))).execute(pg)?;
-    diesel::delete(d::table.filter(d::created_at.lt(now - KEPT_FOR))).execute(pg)?;
+    diesel::sql_query(
+        "delete from webhook_attempts a using webhook_deliveries d
+          where d.workspace_id = a.workspace_id and d.id = a.delivery_id
+            and (d.created_at < $1 or a.attempted_at < $1)",
+    )
+    .bind::<Timestamptz, _>(now - KEPT_FOR)
+    .execute(pg)?;
+    // What is being sent just now gets one more attempt to remember.
+    let old = d::table.filter(d::created_at.lt(now - KEPT_FOR));
+    diesel::delete(old.filter(d::status.ne(Status::Delivering))).execute(pg)?;
     Ok(())
 }

@@ -46,4 +46,5 @@ mod tracking;
 mod trusted_issuers;
 mod users;
 mod verify;
+mod webhooks;
 mod workspaces;
