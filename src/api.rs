@@ -43,6 +43,7 @@ use crate::openapi::Routes;
         (name = "data_requests", description = "What people ask about their own data, and the answers."),
         (name = "me", description = "What customers do with their own data, with a token of their own."),
         (name = "analytics", description = "What it all adds up to: figures, and charts as images."),
+        (name = "changes", description = "Everything that happens, for other systems to follow."),
         (name = "webhooks", description = "The way out: events sent to the company's other systems, signed (Standard Webhooks)."),
         (name = "jobs", description = "Much at once: imports from files and exports into files."),
         (name = "attribute_definitions", description = "The company's own fields."),
@@ -75,6 +76,7 @@ fn resources(api: &mut ServiceConfig) {
         .configure(crate::privacy::routes)
         .configure(crate::me::routes)
         .configure(crate::analytics::routes)
+        .configure(crate::changes::routes)
         .configure(crate::bulk::routes)
         .configure(crate::webhooks::routes)
         .configure(crate::attributes::routes)

@@ -16,6 +16,7 @@ use crate::config::Config;
 use crate::db::Db;
 use crate::error::{Error, Result};
 use crate::http::rate_limit::Limits;
+use crate::journal::live::Feeds;
 use crate::metrics::Metrics;
 use crate::outbound::{self, Reach};
 use crate::seal::MasterKey;
@@ -59,6 +60,8 @@ pub struct Parts {
     /// Browser origins that some workspace allows.
     pub origins: Origins,
     pub scheduled: Scheduled,
+    /// Who waits for what happens next.
+    pub feeds: Feeds,
     draining_since: OnceLock<Instant>,
 }
 
@@ -125,6 +128,7 @@ impl App {
             metrics,
             origins: Origins::default(),
             scheduled: Scheduled::default(),
+            feeds: Feeds::default(),
             draining_since: OnceLock::new(),
             db,
             config,

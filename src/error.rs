@@ -54,6 +54,7 @@ codes! {
     INVALID_TRANSITION 409 "invalid_transition" "The present state does not allow this move";
     STILL_REFERENCED 409 "still_referenced" "Other resources still refer to this one";
     IDEMPOTENCY_IN_PROGRESS 409 "idempotency_in_progress" "A request with this Idempotency-Key is still running";
+    CURSOR_EXPIRED 410 "cursor_expired" "What follows the cursor is no longer remembered";
     VERSION_MISMATCH 412 "version_mismatch" "The resource has changed since the version named in If-Match";
     PRECONDITION_FAILED 412 "precondition_failed" "The resource exists already and If-None-Match was given";
     PAYLOAD_TOO_LARGE 413 "payload_too_large" "The body is larger than this operation accepts";

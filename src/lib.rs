@@ -56,11 +56,10 @@ pub mod connectors;
 pub mod orders;
 pub mod products;
 
-// The way out.
-pub mod webhooks;
-
-// What it all adds up to.
+// What it all adds up to, and out again.
 pub mod analytics;
+pub mod changes;
+pub mod webhooks;
 
 // All of it together.
 pub mod api;

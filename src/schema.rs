@@ -155,6 +155,15 @@ diesel::table! {
 }
 
 diesel::table! {
+    changes (workspace_id, sequence) {
+        workspace_id -> Uuid,
+        sequence -> Int8,
+        touchpoint_ids -> Array<Uuid>,
+        recorded_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     channels (workspace_id, id) {
         workspace_id -> Uuid,
         id -> Uuid,
@@ -368,6 +377,13 @@ diesel::table! {
         source -> Text,
         external_id -> Text,
         resource_id -> Uuid,
+    }
+}
+
+diesel::table! {
+    feed_heads (workspace_id) {
+        workspace_id -> Uuid,
+        sequence -> Int8,
     }
 }
 
@@ -620,6 +636,15 @@ diesel::table! {
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
         deleted_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    outbox (workspace_id, id) {
+        workspace_id -> Uuid,
+        id -> Uuid,
+        touchpoint_ids -> Array<Uuid>,
+        appended_at -> Timestamptz,
     }
 }
 
@@ -888,6 +913,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     bulk_jobs,
     bulk_pieces,
     carts,
+    changes,
     channels,
     connector_events,
     consent_events,
@@ -899,6 +925,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     data_request_pieces,
     data_requests,
     external_ids,
+    feed_heads,
     idempotency_keys,
     identities,
     import_changes,
@@ -911,6 +938,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     order_refunds,
     orders,
     organizations,
+    outbox,
     products,
     refresh_tokens,
     suppressions,

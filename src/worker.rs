@@ -18,6 +18,7 @@ use crate::customers;
 use crate::db::{Actor, Outcome, Session, Tx, Via, WorkspaceId};
 use crate::error::{Error, Result};
 use crate::jobs::{self, Job, NewJob};
+use crate::journal::feed;
 use crate::orders;
 use crate::privacy;
 use crate::schema::{idempotency_keys, refresh_tokens, touchpoint_keys};
@@ -162,6 +163,7 @@ fn prune(app: &App) -> Result<()> {
         privacy::prune(pg, now)?;
         connectors::prune(pg, now)?;
         bulk::prune(pg, now)?;
+        feed::prune(pg, now - feed::REMEMBERED_FOR)?;
         webhooks::prune(pg, now)?;
         jobs::prune(pg, now - JOBS_KEPT_FOR)
     })

@@ -11,7 +11,7 @@ create table webhook_endpoints (
     check (cardinality(event_types) between 1 and 100),
   -- A predicate over the event; none: all events of these types.
   "where" jsonb,
-  signatures text[] not null constraint webhook_endpoints_signatures_known
+  signatures text[] not null constraint webhook_endpoints_signatures_listed
     check (signatures <@ array['v1', 'v1a'] and cardinality(signatures) between 1 and 2),
   max_concurrency integer not null constraint webhook_endpoints_max_concurrency_range
     check (max_concurrency between 1 and 10),

@@ -111,6 +111,7 @@ async fn admit(req: &HttpRequest) -> Result<()> {
     App::of(req).limits.charge_address(req)?;
     let is_tracking = crate::api::spec().routes.takes_write_keys(req.path());
     let token = bearer(req).or_else(|| basic(req).filter(|_| is_tracking));
+    let token = token.or_else(|| in_address(req));
     match token {
         Some(token) => authenticate(req, token).await,
         // A write key may stand in the body: whoever reads that goes on here, or has no `Caller`.
@@ -140,6 +141,17 @@ pub fn bearer(req: &HttpRequest) -> Option<String> {
     let (scheme, token) = value.split_once(' ')?;
     let token = token.trim();
     (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then(|| token.to_owned())
+}
+
+/// The token that a browser puts into the address of a stream, for which it can set no header (RFC 6750,
+/// 2.3). A key is none: addresses are kept in too many places.
+fn in_address(req: &HttpRequest) -> Option<String> {
+    if req.path() != "/v1/changes/stream" {
+        return None;
+    }
+    let mut pairs = url::form_urlencoded::parse(req.query_string().as_bytes());
+    let token = pairs.find(|(name, _)| name == "access_token")?.1.into_owned();
+    key::KeyText::parse(&token).is_none().then_some(token)
 }
 
 /// The user name of a request with Basic credentials (RFC 7617), where tracking libraries put their

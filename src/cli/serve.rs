@@ -11,7 +11,7 @@ use super::{Result, print, seed};
 use crate::app::App;
 use crate::config::Config;
 use crate::http::server::Surface;
-use crate::{db, http, webhooks, worker};
+use crate::{db, http, journal, webhooks, worker};
 
 /// Serves until a signal; migrates and fills the demo workspace before.
 pub fn serve(config: Config, wants_demo: bool) -> Result<()> {
@@ -40,7 +40,10 @@ fn listen(address: SocketAddr) -> Result<TcpListener> {
 }
 
 fn run(app: App, socket: TcpListener) -> Result<()> {
-    let mut threads = vec![worker::start_renewal(app.clone()).map_err(text)?];
+    let mut threads = vec![
+        worker::start_renewal(app.clone()).map_err(text)?,
+        journal::live::start(app.clone()).map_err(text)?,
+    ];
     if app.config.run_jobs {
         threads.extend(start_work(&app)?);
     }
@@ -135,12 +138,13 @@ pub fn work(config: Config) -> Result<()> {
     let socket = config.worker_bind.map(listen).transpose()?;
     let database = Database::open(&config)?;
     let app = boot::app(config, &database)?;
-    let threads = start_work(&app)?;
+    let mut threads = vec![journal::live::start(app.clone()).map_err(text)?];
+    threads.extend(start_work(&app)?);
     let waited = match socket {
         Some(socket) => answer(&app, socket, Surface::Platform),
         None => System::new().block_on(http::server::wait_for_signal()).map_err(text),
     };
-    end(&app, threads.into())?;
+    end(&app, threads)?;
     waited
 }
 

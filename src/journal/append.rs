@@ -25,7 +25,7 @@ pub fn append(tx: &mut Tx, entries: &[Entry]) -> Result<HashSet<Uuid>> {
     let known_months = tx.known_months;
     partitions::require(tx.pg, known_months, entries.iter().map(|entry| day(entry.id)))?;
     let slot = i16::try_from(tx.new_id().as_u128() % SLOTS).expect("BUG: less than 16");
-    let statement = Append::new(tx.workspace, tx.now, slot, entries);
+    let statement = Append::new(tx.workspace, tx.now, tx.new_id(), slot, entries);
     Ok(statement.load::<Uuid>(tx.pg)?.into_iter().collect())
 }
 
@@ -34,6 +34,7 @@ pub fn append(tx: &mut Tx, entries: &[Entry]) -> Result<HashSet<Uuid>> {
 struct Append<'a> {
     workspace: WorkspaceId,
     now: DateTime<Utc>,
+    append: Uuid,
     slot: i16,
     id: Vec<Uuid>,
     at: Vec<DateTime<Utc>>,
@@ -58,13 +59,20 @@ struct Append<'a> {
 }
 
 impl<'a> Append<'a> {
-    fn new(workspace: WorkspaceId, now: DateTime<Utc>, slot: i16, entries: &'a [Entry]) -> Self {
+    fn new(
+        workspace: WorkspaceId,
+        now: DateTime<Utc>,
+        append: Uuid,
+        slot: i16,
+        entries: &'a [Entry],
+    ) -> Self {
         fn column<'a, T>(entries: &'a [Entry], of: impl Fn(&'a Entry) -> T) -> Vec<T> {
             entries.iter().map(of).collect()
         }
         Self {
             workspace,
             now,
+            append,
             slot,
             id: column(entries, |e| e.id),
             at: column(entries, |e| crate::db::id::instant(e.id)),
@@ -134,6 +142,10 @@ const STORE: &str = "
       from fresh, scope
      group by scope.workspace_id, quarter, 3, type, scope.slot order by quarter, 3, type
     on conflict (workspace_id, at, channel_id, type, slot) do update set n = c.n + excluded.n
+), told as (
+    insert into outbox (workspace_id, id, touchpoint_ids, appended_at)
+    select scope.workspace_id, scope.append, array_agg(id order by position), clock_timestamp()
+      from fresh, scope group by scope.workspace_id, scope.append
 )
 insert into touchpoints
   (workspace_id, id, customer_id, origin_customer_id, anonymous_id, organization_id, channel_id,
@@ -152,6 +164,8 @@ impl QueryFragment<Pg> for Append<'_> {
         out.push_sql("::uuid as workspace_id, ");
         out.push_bind_param::<Timestamptz, _>(&self.now)?;
         out.push_sql("::timestamptz as now, ");
+        out.push_bind_param::<SqlUuid, _>(&self.append)?;
+        out.push_sql("::uuid as append, ");
         out.push_bind_param::<SmallInt, _>(&self.slot)?;
         out.push_sql("::smallint as slot), incoming as (select * from unnest(");
         out.push_bind_param::<Array<SqlUuid>, _>(&self.id)?;

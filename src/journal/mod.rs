@@ -5,6 +5,8 @@
 
 mod append;
 pub mod counts;
+pub mod feed;
+pub mod live;
 pub mod read;
 pub mod touchpoint;
 

@@ -9,7 +9,7 @@ use crate::error::{Code, FieldError, Rejection};
 /// An error answer: its name in the document, its code, when it comes, and an example's detail.
 struct Failure(&'static str, Code, &'static str, &'static str);
 
-const FAILURES: [Failure; 14] = [
+const FAILURES: [Failure; 15] = [
     Failure(
         "BadRequest",
         Code::UNKNOWN_PARAMETER,
@@ -54,6 +54,12 @@ const FAILURES: [Failure; 14] = [
          move that is not allowed (`allowed` lists those that are), or a request with the same \
          `Idempotency-Key` that is still running.",
         "another resource already has this key",
+    ),
+    Failure(
+        "Gone",
+        Code::CURSOR_EXPIRED,
+        "What follows the cursor is no longer remembered.",
+        "what followed is no longer remembered; begin again with `from=snapshot`",
     ),
     Failure(
         "PreconditionFailed",

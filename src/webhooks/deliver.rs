@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use chrono::Utc;
 use uuid::Uuid;
 
-use super::feed;
+use super::fan_out::fan_out_all;
 use super::queue::{self, Due, Sent, Taken};
 use crate::app::App;
 use crate::db::{Outcome, Session, WorkspaceId};
@@ -145,7 +145,7 @@ impl Desk {
         if self.told_at.is_some_and(|at| at.elapsed() < FEED_EVERY) {
             return Ok(false);
         }
-        let told = feed::fan_out_all(&self.app)?;
+        let told = fan_out_all(&self.app)?;
         self.told_at = Some(Instant::now());
         Ok(told)
     }

@@ -4,7 +4,6 @@ use diesel::prelude::*;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::feed;
 use super::secrets::{NewSecret, Secrets};
 use super::types::{
     NewWebhookEndpoint, WebhookDisabledReason, WebhookEndpoint, WebhookEndpointPatch,
@@ -15,7 +14,7 @@ use crate::audit;
 use crate::db::{Conn, Tx, WorkspaceId};
 use crate::error::{Code, Error, Result};
 use crate::http::IfMatch;
-use crate::journal::{Change, differences, record};
+use crate::journal::{Change, differences, feed, record};
 use crate::outbound::{Reach, check_url};
 use crate::schema::webhook_endpoints as e;
 

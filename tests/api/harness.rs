@@ -516,7 +516,16 @@ impl Client {
                 (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned())
             })
             .collect();
-        let bytes = response.body_mut().read_to_vec().expect("a body");
+        let bytes = match response.body().mime_type() {
+            // It ends when the service does; its beginning says that it began.
+            Some("text/event-stream") => {
+                let mut line = Vec::new();
+                let mut body = std::io::BufReader::new(response.body_mut().as_reader());
+                std::io::BufRead::read_until(&mut body, b'\n', &mut line).expect("a line");
+                line
+            }
+            _ => response.body_mut().read_to_vec().expect("a body"),
+        };
         let text = String::from_utf8_lossy(&bytes).into_owned();
         let json = serde_json::from_str(&text).unwrap_or(Value::Null);
         Answer { status: response.status().as_u16(), json, text, bytes, headers }

@@ -9,6 +9,7 @@ mod attributes;
 mod audit;
 mod bulk;
 mod carts;
+mod changes;
 mod channels;
 mod connectors;
 mod consents;

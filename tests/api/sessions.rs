@@ -77,6 +77,12 @@ fn exchange(client: &Client, headers: &[(&str, &str)], pairs: &[(&str, &str)]) -
     anonymous(client).send_unchecked("POST", TOKEN, &headers, Some(encode(&form).as_bytes()))
 }
 
+/// A token worth what a key is worth.
+pub fn token_of(client: &Client, key: &str) -> String {
+    let answer = exchange(client, &[], &[("client_secret", key)]).expect(200);
+    text(&answer, "access_token").to_owned()
+}
+
 #[test]
 fn a_password_opens_a_session() {
     let client = workspace();

@@ -48,7 +48,7 @@ pub fn watch_connections() {
 }
 
 /// The statements that name the client's workspace while `work` runs.
-fn statements(client: &Client, work: impl FnOnce()) -> usize {
+pub fn during(client: &Client, work: impl FnOnce()) -> usize {
     let workspace = client.workspace_id.to_string();
     // A credential is believed for ten seconds, which pass on a busy machine.
     client.get("/v1/workspace").expect(200);
@@ -81,7 +81,7 @@ fn a_read_is_one_statement() {
         ("/v1/customers/search", Some(predicate)),
     ];
     for (path, body) in reads {
-        let count = statements(&client, || match body {
+        let count = during(&client, || match body {
             None => drop(client.get(path).expect(200)),
             Some(body) => drop(client.post(path, body).expect(200)),
         });
@@ -95,14 +95,14 @@ fn a_read_is_one_statement() {
 fn a_write_is_a_few_statements() {
     let client = warm();
     let mut id = String::new();
-    let create = statements(&client, || {
+    let create = during(&client, || {
         let body = json!({ "first_name": "Ada", "email": "ada@shop.example.com" });
         id = client.post("/v1/customers", body).expect(201).id();
     });
-    let patch = statements(&client, || {
+    let patch = during(&client, || {
         client.patch(&format!("/v1/customers/{id}"), json!({ "score": 7 })).expect(200);
     });
-    let touchpoint = statements(&client, || {
+    let touchpoint = during(&client, || {
         let body = json!({ "type": "page.viewed", "customer": { "id": id } });
         client.post("/v1/touchpoints", body).expect(201);
     });
@@ -136,7 +136,7 @@ fn a_batch_costs_as_many_statements_whatever_its_size() {
     for (path, items) in batches {
         let send = |count| {
             let body = items(count);
-            statements(&client, || {
+            during(&client, || {
                 let answer = client.post(path, body).expect(207);
                 assert_eq!(answer.json["failed"], 0, "{}", answer.text);
             })
@@ -160,7 +160,7 @@ fn an_import_of_consents_costs_as_many_statements_whatever_its_size() {
                               "consented_at": "2019-05-01T10:00:00Z" });
         let item = |id: &String| json!({ "customer": { "id": id }, "consent": consent });
         let items: Vec<Value> = people(count).iter().map(item).collect();
-        statements(&client, || {
+        during(&client, || {
             let answer = client.post("/v1/consents/batch", json!({ "items": items })).expect(207);
             assert_eq!(answer.json["failed"], 0, "{}", answer.text);
         })
@@ -175,7 +175,7 @@ fn reachability_is_a_few_statements_for_all_channels() {
     let client = warm();
     let ada = client.post("/v1/customers", json!({ "email": "ada@shop.example.com" })).expect(201);
     let path = format!("/v1/customers/{}/reachability?purpose=marketing", ada.id());
-    let count = statements(&client, || drop(client.get(&path).expect(200)));
+    let count = during(&client, || drop(client.get(&path).expect(200)));
     // Is it there, the customer, its handles, suppressions, consents.
     assert_eq!(count, 5);
 }

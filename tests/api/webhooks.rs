@@ -17,9 +17,15 @@ const PATH: &str = "/v1/webhook_endpoints";
 /// A service that may send to this machine, and does.
 static SENDING: LazyLock<App> = LazyLock::new(|| {
     let app = App::alone(&[("ECRM_WEBHOOK_ALLOW_PRIVATE", "1")]);
-    drop(ecrm::webhooks::deliver::start(app.state.clone()).expect("a thread"));
+    send(&app);
     app
 });
+
+/// Does what `ecrm serve` does in the background.
+fn send(app: &App) -> std::thread::JoinHandle<()> {
+    ecrm::journal::live::start(app.state.clone()).expect("a thread");
+    ecrm::webhooks::deliver::start(app.state.clone()).expect("a thread")
+}
 
 /// A new workspace of it.
 fn sending() -> Client {

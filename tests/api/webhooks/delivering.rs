@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 
 use super::sink::{Mode, Sink};
 use super::{
-    SENDING, at, customer, deliveries, delivery_in, endpoint, happen, hurry, sending, wait_for,
+    SENDING, at, customer, deliveries, delivery_in, endpoint, happen, hurry, send, sending,
+    wait_for,
 };
 use crate::harness::{App, Client};
 
@@ -81,7 +82,9 @@ fn what_fails_is_sent_again_with_its_id_until_it_arrives() {
     let id = told_of_visits(&client, &sink);
     let visit = happen(&client, &customer(&client), "first");
     let failed = wait_for("a failure", || {
-        deliveries(&client, &id).pop().filter(|one| one["attempts"] == 1 && one["status"] == "pending")
+        deliveries(&client, &id)
+            .pop()
+            .filter(|one| one["attempts"] == 1 && one["status"] == "pending")
     });
     assert_eq!(failed["last_status_code"], 500);
     let wait = time(&failed["next_attempt_at"]) - Utc::now();
@@ -95,8 +98,12 @@ fn what_fails_is_sent_again_with_its_id_until_it_arrives() {
     assert_eq!((came.len(), &arrived["attempts"]), (2, &json!(2)));
     assert!(came[1].at - came[0].at > Duration::from_secs(4), "not before its time");
     assert!(came.iter().all(|message| message.id() == visit));
-    let numbers: Vec<&Value> =
-        arrived["attempts_made"].as_array().expect("both").iter().map(|one| &one["number"]).collect();
+    let numbers: Vec<&Value> = arrived["attempts_made"]
+        .as_array()
+        .expect("both")
+        .iter()
+        .map(|one| &one["number"])
+        .collect();
     assert_eq!(numbers, [&json!(2), &json!(1)]);
     assert_eq!(arrived["attempts_made"][1]["response_body"], "ok");
     assert_eq!(client.get(&at(&id)).expect(200).json["failures"], 0);
@@ -125,7 +132,8 @@ fn after_ten_attempts_nobody_tries_again_until_somebody_says_so() {
     assert_eq!(sink.came().len(), 10);
     assert!((25..=33).contains(&waits[2]) && (1180..=1590).contains(&waits[8]), "{waits:?}");
     let delivery = deliveries(&client, &id).pop().expect("a delivery");
-    let again = format!("/v1/webhook_deliveries/{}/redeliver", delivery["id"].as_str().expect("an id"));
+    let again =
+        format!("/v1/webhook_deliveries/{}/redeliver", delivery["id"].as_str().expect("an id"));
     sink.answer(Mode::Status(200));
     client.send("POST", &again, &[], None).expect(202);
     let arrived = delivery_in(&client, &id, "delivered");
@@ -165,9 +173,7 @@ fn an_endpoint_that_nothing_reaches_for_five_days_is_disabled() {
     let id = told_of_visits(&client, &sink);
     happen(&client, &customer(&client), "first");
     wait_for("a failure", || deliveries(&client, &id).pop().filter(|one| one["attempts"] == 1));
-    wait_for("its record", || {
-        client.get(&at(&id)).json["failing_since"].is_string().then_some(())
-    });
+    wait_for("its record", || client.get(&at(&id)).json["failing_since"].is_string().then_some(()));
     let later = format!(
         "update webhook_endpoints set failing_since = failing_since - interval '5 days' where id = '{id}'"
     );
@@ -384,7 +390,9 @@ fn an_event_whose_touchpoint_is_gone_is_skipped() {
     let sink = Sink::new(Mode::Status(500));
     let id = told_of_visits(&client, &sink);
     let visit = happen(&client, &customer(&client), "first");
-    wait_for("a failure", || deliveries(&client, &id).pop().filter(|one| one["last_status_code"] == 500));
+    wait_for("a failure", || {
+        deliveries(&client, &id).pop().filter(|one| one["last_status_code"] == 500)
+    });
     let gone = format!("delete from touchpoints where id = '{visit}'");
     client.owner().batch_execute(&gone).expect("retention");
     hurry(&client, &id);
@@ -395,7 +403,7 @@ fn an_event_whose_touchpoint_is_gone_is_skipped() {
 #[test]
 fn stopping_waits_for_what_is_under_way_and_takes_nothing_new() {
     let app = App::alone(&[("ECRM_WEBHOOK_ALLOW_PRIVATE", "1")]);
-    let thread = ecrm::webhooks::deliver::start(app.state.clone()).expect("a thread");
+    let thread = send(&app);
     let client = app.workspace(&["*"]);
     let sink = Sink::new(Mode::Slow(1500));
     let body = json!({ "url": sink.url, "event_types": [VISITS], "max_concurrency": 1 });

@@ -12,8 +12,9 @@ use super::types::WebhookEndpointStatus;
 use crate::app::App;
 use crate::db::json::Jsonb;
 use crate::db::{Conn, Outcome, Tx, WorkspaceId};
-use crate::error::{Error, Result};
+use crate::error::{Code, Error, Result};
 use crate::journal::Touchpoint;
+use crate::journal::feed::{self, Event, Stretch};
 use crate::predicate::{Checked, Predicate};
 use crate::schema::{webhook_deliveries as d, webhook_endpoints as e};
 use crate::workspaces;
@@ -23,28 +24,29 @@ const EVENTS: i64 = 200;
 /// Rows of one statement.
 const ROWS: usize = 1000;
 
-/// The place up to which everything that happened is in the feed.
-pub fn head(_conn: &mut Conn) -> Result<i64> {
-    Ok(0)
-}
-
-/// What happened after a place in the feed, in its order.
-fn read(_conn: &mut Conn, _after: i64, _limit: i64) -> Result<Vec<(i64, Touchpoint)>> {
-    Ok(Vec::new())
-}
-
 /// Finds out for all workspaces which endpoints are to be told what; whether there was anything new.
 pub fn fan_out_all(app: &App) -> Result<bool> {
-    let listening: Vec<WorkspaceId> = app.db.system(|pg| {
-        let enabled = e::table.filter(e::status.eq(WebhookEndpointStatus::Enabled));
-        Ok(enabled.select(e::workspace_id).distinct().load(pg)?)
-    })?;
-    let mut any = false;
-    for workspace in listening {
-        let session = app.db.system(|pg| workspaces::own_session(pg, workspace))?;
-        any |= app.db.write(&session, &|tx| fan_out(tx).map(Outcome::Commit))?;
+    let behind = app.db.system(behind)?;
+    for workspace in &behind {
+        let session = app.db.system(|pg| workspaces::own_session(pg, *workspace))?;
+        app.db.write(&session, &|tx| fan_out(tx).map(Outcome::Commit))?;
     }
-    Ok(any)
+    Ok(!behind.is_empty())
+}
+
+/// The workspaces of which an endpoint has not been told everything.
+fn behind(pg: &mut PgConnection) -> Result<Vec<WorkspaceId>> {
+    let enabled = e::table.filter(e::status.eq(WebhookEndpointStatus::Enabled));
+    let told: Vec<(WorkspaceId, Option<i64>)> = enabled
+        .group_by(e::workspace_id)
+        .select((e::workspace_id, diesel::dsl::min(e::cursor)))
+        .load(pg)?;
+    let listening: Vec<WorkspaceId> = told.iter().map(|(workspace, _)| *workspace).collect();
+    let heads = feed::heads(pg, &listening)?;
+    let is_behind = |(workspace, upto): &(WorkspaceId, Option<i64>)| {
+        heads.get(workspace).is_some_and(|head| Some(*head) > *upto)
+    };
+    Ok(told.into_iter().filter(is_behind).map(|(workspace, _)| workspace).collect())
 }
 
 /// An endpoint that wants to be told.
@@ -59,7 +61,7 @@ struct Listener {
 
 /// Makes a delivery of each new event for each endpoint that wants it, and moves the endpoints on, in
 /// one transaction: each event makes one. Endpoints that others are at are left to them.
-fn fan_out(tx: &mut Tx) -> Result<bool> {
+fn fan_out(tx: &mut Tx) -> Result<()> {
     let listeners: Vec<Listener> = of(tx.workspace)
         .filter(e::status.eq(WebhookEndpointStatus::Enabled))
         .order(e::id)
@@ -68,11 +70,9 @@ fn fan_out(tx: &mut Tx) -> Result<bool> {
         .skip_locked()
         .load(tx.pg)?;
     let Some(after) = listeners.iter().map(|listener| listener.cursor).min() else {
-        return Ok(false);
+        return Ok(());
     };
-    let events = read(tx, after, EVENTS)?;
-    let Some((last, _)) = events.last() else { return Ok(false) };
-    let last = *last;
+    let Stretch { events, upto } = read(tx, after)?;
     let mut rows = Vec::new();
     for listener in &listeners {
         rows.extend(listener.deliveries(tx, &events)?);
@@ -81,11 +81,24 @@ fn fan_out(tx: &mut Tx) -> Result<bool> {
         insert(tx, chunk)?;
     }
     let behind: Vec<Uuid> =
-        listeners.iter().filter(|one| one.cursor < last).map(|one| one.id).collect();
+        listeners.iter().filter(|one| one.cursor < upto).map(|one| one.id).collect();
     diesel::update(of(tx.workspace).filter(e::id.eq_any(behind)))
-        .set(e::cursor.eq(last))
+        .set(e::cursor.eq(upto))
         .execute(tx.pg)?;
-    Ok(true)
+    Ok(())
+}
+
+/// What happened after a place. Who was away for so long that the feed has forgotten goes on with what
+/// it remembers.
+fn read(conn: &mut Conn, after: i64) -> Result<Stretch> {
+    let oldest = match feed::read(conn, after, EVENTS) {
+        Err(Error::Problem(refused)) if refused.code == Code::CURSOR_EXPIRED.name => {
+            feed::oldest(conn)?
+        }
+        done => return done,
+    };
+    log::warn!("webhooks: events from {after} to {oldest} are no longer in the feed");
+    feed::read(conn, oldest, EVENTS)
 }
 
 /// An event for an endpoint.
@@ -99,10 +112,10 @@ struct Row {
 }
 
 impl Listener {
-    fn deliveries(&self, tx: &mut Tx, events: &[(i64, Touchpoint)]) -> Result<Vec<Row>> {
+    fn deliveries(&self, tx: &mut Tx, events: &[Event]) -> Result<Vec<Row>> {
         let condition = self.condition(tx.now);
         let mut rows = Vec::new();
-        for (sequence, touchpoint) in events {
+        for Event { sequence, touchpoint } in events {
             let is_new = *sequence > self.cursor;
             if is_new && events::wants(&self.event_types, &touchpoint.r#type) {
                 if !condition.holds(touchpoint)? {

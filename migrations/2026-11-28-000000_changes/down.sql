@@ -1,0 +1,3 @@
+drop table feed_heads;
+drop table changes;
+drop table outbox;

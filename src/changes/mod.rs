@@ -1,0 +1,245 @@
+//! Everything that happens, for other systems: a feed that misses nothing and repeats nothing.
+
+mod cursor;
+mod filter;
+mod stream;
+
+use std::time::{Duration, Instant};
+
+use actix_web::rt::time::timeout;
+use actix_web::{HttpRequest, HttpResponse, get};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_actix_web::service_config::ServiceConfig;
+use uuid::Uuid;
+
+use crate::app::App;
+use crate::auth::{Caller, Scope, blocking};
+use crate::db::{Server, Session};
+use crate::error::{Error, Result};
+use crate::http::reply::{IntoReply, Plain};
+use crate::http::{Query, Reply};
+use crate::journal::{Touchpoint, feed};
+use cursor::Place;
+use filter::ChangeFilter;
+pub use filter::{covers, is_pattern};
+
+pub fn routes(api: &mut ServiceConfig) {
+    api.service(list_changes).service(stream_changes);
+}
+
+const DEFAULT_LIMIT: i64 = 100;
+const MAX_LIMIT: i64 = 1000;
+const MAX_WAIT_S: u64 = 30;
+
+/// Where a reader without a cursor begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ChangesFrom {
+    /// With what happens from now on.
+    Now,
+    /// With the oldest that the feed remembers.
+    Oldest,
+    /// With the whole log as it is now, by time, and then with what happens; each event once.
+    Snapshot,
+}
+
+/// Where to begin.
+#[derive(Debug, Clone, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct ChangesStart {
+    /// `next_cursor` of the answer before, or the id of an event of the stream. It goes on exactly
+    /// there, also with another filter. 410 when what follows is no longer remembered (30 days).
+    pub cursor: Option<String>,
+    /// Where to begin without a cursor; `now` unless said otherwise.
+    #[param(inline)]
+    pub from: Option<ChangesFrom>,
+}
+
+/// How much to read, and how long to wait for it.
+#[derive(Debug, Clone, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct ChangesPage {
+    /// How many events to look at, 1 to 1000; a filter shows some of them.
+    #[param(minimum = 1, maximum = 1000, default = 100, example = 100)]
+    pub limit: Option<i64>,
+    /// Seconds to wait for an event where there is none yet, 0 to 30.
+    #[param(minimum = 0, maximum = 30, default = 0, example = 30)]
+    pub wait: Option<u64>,
+}
+
+/// How a browser shows its token, which cannot set headers for a stream.
+#[derive(Debug, Clone, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct StreamToken {
+    /// A token of `POST /v1/auth/token` or of a trusted issuer, in place of the header (RFC 6750, 2.3).
+    /// API keys are refused here: they live too long for an address.
+    #[allow(dead_code, reason = "read by the layer that checks credentials")]
+    pub access_token: Option<String>,
+}
+
+/// A part of the feed.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ChangeList {
+    /// What happened, in the order in which it became visible; of one customer in the order in which
+    /// it was done. May be empty, also where `has_more` is true: then the filter showed none.
+    pub data: Vec<Touchpoint>,
+    /// Whether more is there already.
+    pub has_more: bool,
+    /// Where to go on; there always is one. Keep it with what you made of the events.
+    #[schema(example = "ZgAAAAAAAAAAAAAAAQ")]
+    pub next_cursor: String,
+}
+
+/// What was read, and where that ends.
+struct Seen {
+    shown: Vec<(Place, Touchpoint)>,
+    place: Place,
+}
+
+/// Events after a place, `limit` of them looked at. What was acknowledged before is among them.
+fn read(
+    app: &App,
+    session: &Session,
+    place: Place,
+    filter: &ChangeFilter,
+    limit: i64,
+) -> Result<Seen> {
+    match place {
+        Place::Feed(after) => {
+            feed::advance(&app.db, session.workspace)?;
+            let stretch =
+                app.db.read(Server::Primary, session, &|conn| feed::read(conn, after, limit))?;
+            let events = stretch.events.into_iter();
+            let shown = events.filter(|event| filter.shows(&event.touchpoint));
+            let shown = shown.map(|event| (Place::Feed(event.sequence), event.touchpoint));
+            Ok(Seen { shown: shown.collect(), place: Place::Feed(stretch.upto) })
+        }
+        Place::Snapshot { head, after } => {
+            let page = app
+                .db
+                .read(Server::Primary, session, &|conn| feed::snapshot(conn, head, after, limit))?;
+            let last = page.last().map(|touchpoint| touchpoint.id);
+            let shown = page.into_iter().filter(|touchpoint| filter.shows(touchpoint));
+            let at = |it: &Touchpoint| Place::Snapshot { head, after: it.id };
+            let shown = shown.map(|touchpoint| (at(&touchpoint), touchpoint)).collect();
+            let on = last.map_or(Place::Feed(head), |after| Place::Snapshot { head, after });
+            Ok(Seen { shown, place: on })
+        }
+    }
+}
+
+impl ChangesStart {
+    /// Where to begin: at the cursor, or where `from` says.
+    fn place(&self, app: &App, session: &Session, last: Option<&str>) -> Result<Place> {
+        if let Some(cursor) = last.or(self.cursor.as_deref()) {
+            return Place::open(cursor, session.workspace);
+        }
+        feed::advance(&app.db, session.workspace)?;
+        let from = self.from.unwrap_or(ChangesFrom::Now);
+        app.db.read(Server::Primary, session, &|conn| {
+            Ok(match from {
+                ChangesFrom::Now => Place::Feed(feed::head(conn)?),
+                ChangesFrom::Oldest => Place::Feed(feed::oldest(conn)?),
+                ChangesFrom::Snapshot => {
+                    Place::Snapshot { head: feed::head(conn)?, after: Uuid::nil() }
+                }
+            })
+        })
+    }
+}
+
+impl ChangesPage {
+    fn limit(&self) -> Result<i64> {
+        let limit = self.limit.unwrap_or(DEFAULT_LIMIT);
+        match (1..=MAX_LIMIT).contains(&limit) {
+            true => Ok(limit),
+            false => Err(Error::parameter("limit", "`limit` must be from 1 to 1000")),
+        }
+    }
+
+    fn patience(&self) -> Result<Duration> {
+        match self.wait.unwrap_or(0) {
+            seconds @ 0..=MAX_WAIT_S => Ok(Duration::from_secs(seconds)),
+            _ => Err(Error::parameter("wait", "`wait` must be from 0 to 30")),
+        }
+    }
+}
+
+/// Follow the change feed
+///
+/// Every touchpoint, those of state changes among them, once per cursor: begin with `from`, keep
+/// `next_cursor`, and come again with it. With `wait` the answer comes as soon as there is something.
+#[utoipa::path(tag = "changes", security(("bearer" = ["touchpoints:read"])), params(ChangesStart, ChangesPage, ChangeFilter), responses((status = 200, body = ChangeList), (status = 410)))]
+#[get("/changes")]
+async fn list_changes(
+    caller: Caller,
+    start: Query<ChangesStart>,
+    page: Query<ChangesPage>,
+    filter: Query<ChangeFilter>,
+) -> Result<Reply> {
+    let (app, session) = caller.must(Scope::TouchpointsRead)?.steps();
+    filter.check()?;
+    let (limit, until) = (page.limit()?, Instant::now() + page.patience()?);
+    let mut listener = app.feeds.listen(&session);
+    let (asked, asking) = (app.clone(), session.clone());
+    let mut place = blocking(move || start.place(&asked, &asking, None)).await?;
+    loop {
+        listener.mark_unchanged();
+        let (asked, asking, wanted) = (app.clone(), session.clone(), filter.0.clone());
+        let seen = blocking(move || read(&asked, &asking, place, &wanted, limit)).await?;
+        let is_moved = seen.place != place;
+        place = seen.place;
+        let left = until.saturating_duration_since(Instant::now());
+        if !seen.shown.is_empty() || left.is_zero() {
+            return list(&app, &session, seen).await;
+        }
+        // A service that ends answers at once.
+        if !is_moved && matches!(timeout(left, listener.changed()).await, Ok(Err(_))) {
+            return list(&app, &session, seen).await;
+        }
+    }
+}
+
+async fn list(app: &App, session: &Session, seen: Seen) -> Result<Reply> {
+    let (asked, asking, place) = (app.clone(), session.clone(), seen.place);
+    let head = move || {
+        feed::advance(&asked.db, asking.workspace)?;
+        asked.db.read(Server::Primary, &asking, &|conn| feed::head(conn))
+    };
+    let has_more = match place {
+        Place::Snapshot { .. } => true,
+        Place::Feed(at) => at < blocking(head).await?,
+    };
+    let data = seen.shown.into_iter().map(|(_, touchpoint)| touchpoint).collect();
+    let next_cursor = place.close(session.workspace);
+    Plain(ChangeList { data, has_more, next_cursor }).into_reply()
+}
+
+/// Stream the change feed
+///
+/// The same as server-sent events, for `EventSource`: each has the touchpoint as `data` and its cursor
+/// as `id`. A stream lasts five minutes; a browser comes again by itself and goes on after the last id
+/// (`Last-Event-ID`). Idle streams send an empty message every 15 seconds.
+#[utoipa::path(tag = "changes", security(("bearer" = ["touchpoints:read"])), params(ChangesStart, ChangeFilter, StreamToken), responses((status = 200, body = String, content_type = "text/event-stream", description = "The stream."), (status = 410)))]
+#[get("/changes/stream")]
+async fn stream_changes(
+    caller: Caller,
+    start: Query<ChangesStart>,
+    filter: Query<ChangeFilter>,
+    req: HttpRequest,
+) -> Result<HttpResponse> {
+    let (app, session) = caller.must(Scope::TouchpointsRead)?.steps();
+    filter.check()?;
+    let last = req.headers().get("Last-Event-ID").and_then(|id| id.to_str().ok());
+    let last = last.filter(|id| !id.is_empty()).map(str::to_owned);
+    let (asked, asking, wanted) = (app.clone(), session.clone(), filter.0.clone());
+    let place = blocking(move || {
+        let place = start.place(&asked, &asking, last.as_deref())?;
+        // A place that is gone is said at once, as an answer and not as a broken stream.
+        read(&asked, &asking, place, &wanted, 1)?;
+        Ok(place)
+    })
+    .await?;
+    Ok(stream::answer(app, session, filter.0, place))
+}

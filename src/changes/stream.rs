@@ -1,0 +1,149 @@
+//! The feed as server-sent events (WHATWG HTML, 9.2): what a browser reads with `EventSource`.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use actix_web::HttpResponse;
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::rt::time::timeout;
+use actix_web::web::Bytes;
+use futures_util::stream::unfold;
+
+use super::filter::ChangeFilter;
+use super::{Place, Seen, read};
+use crate::app::App;
+use crate::auth::blocking;
+use crate::db::Session;
+use crate::error::{Error, Result};
+use crate::journal::live::{Listener, News};
+
+/// What an idle stream says something after, so that nobody on the way takes it for dead.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+/// How long a stream lasts. Its reader comes again by itself, and then its credential is looked at
+/// again: so long at most does a stream go on whose key was revoked.
+const LASTS: Duration = Duration::from_secs(300);
+/// Milliseconds after which a reader comes again.
+const RETRY_MS: u32 = 1000;
+/// Events read at once.
+const EVENTS: i64 = 500;
+
+struct Reader {
+    app: App,
+    session: Session,
+    filter: Arc<ChangeFilter>,
+    place: Place,
+    listener: Listener,
+    ends_at: Instant,
+    has_begun: bool,
+}
+
+/// Streams what lies after `place`, and then what happens, until it is time to come again.
+pub fn answer(app: App, session: Session, filter: ChangeFilter, place: Place) -> HttpResponse {
+    let listener = app.feeds.listen(&session);
+    let reader = Reader {
+        app,
+        session,
+        filter: Arc::new(filter),
+        place,
+        listener,
+        ends_at: Instant::now() + LASTS,
+        has_begun: false,
+    };
+    let events = unfold(Some(reader), |reader| async move {
+        let mut reader = reader?;
+        match reader.next().await {
+            Ok(None) => None,
+            Ok(Some(text)) => Some((Ok::<_, Error>(Bytes::from(text)), Some(reader))),
+            Err(error) => {
+                log::warn!("a stream was cut off: {error}");
+                Some((Err(error), None))
+            }
+        }
+    });
+    HttpResponse::Ok()
+        .content_type("text/event-stream; charset=utf-8")
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        // Compression and buffers on the way would keep events back.
+        .insert_header((header::CONTENT_ENCODING, HeaderValue::from_static("identity")))
+        .insert_header(("X-Accel-Buffering", "no"))
+        .streaming(Box::pin(events))
+}
+
+impl Reader {
+    /// The next piece of the stream; nothing where it is over.
+    async fn next(&mut self) -> Result<Option<String>> {
+        if !self.has_begun {
+            self.has_begun = true;
+            return Ok(Some(format!("retry: {RETRY_MS}\n{}", self.mark())));
+        }
+        loop {
+            let news = self.listener.borrow_and_update().clone();
+            let text = match self.told(&news) {
+                Some(text) => text,
+                None => self.read().await?,
+            };
+            if !text.is_empty() {
+                return Ok(Some(text));
+            }
+            if self.is_behind() {
+                continue;
+            }
+            let left = self.ends_at.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(None);
+            }
+            match timeout(left.min(HEARTBEAT), self.listener.changed()).await {
+                Err(_silence) => return Ok(Some(self.mark())),
+                // The service ends; the reader finds another.
+                Ok(Err(_)) => return Ok(None),
+                Ok(Ok(())) => {}
+            }
+        }
+    }
+
+    /// Moves the reader's last id without an event, past what its filter hides.
+    fn mark(&self) -> String {
+        format!("id: {}\n\n", self.place.close(self.session.workspace))
+    }
+
+    /// Whether something is known that was not looked at.
+    fn is_behind(&self) -> bool {
+        match self.place {
+            Place::Snapshot { .. } => true,
+            Place::Feed(at) => at < self.listener.borrow().upto,
+        }
+    }
+
+    /// What all listeners are told, where that begins no later than what this one has seen.
+    fn told(&mut self, news: &News) -> Option<String> {
+        let Place::Feed(at) = self.place else { return None };
+        if at < news.after || news.upto == 0 {
+            return None;
+        }
+        let fresh = news.events.iter().filter(|told| told.event.sequence > at);
+        let shown = fresh.filter(|told| self.filter.shows(&told.event.touchpoint));
+        let text = shown.map(|told| self.event(Place::Feed(told.event.sequence), &told.json));
+        let text = text.collect();
+        self.place = Place::Feed(at.max(news.upto));
+        Some(text)
+    }
+
+    /// What the database has, for who is behind.
+    async fn read(&mut self) -> Result<String> {
+        let (app, session, place) = (self.app.clone(), self.session.clone(), self.place);
+        let filter = self.filter.clone();
+        let Seen { shown, place } =
+            blocking(move || read(&app, &session, place, &filter, EVENTS)).await?;
+        self.place = place;
+        let texts = shown.into_iter().map(|(place, touchpoint)| {
+            let json = serde_json::to_string(&touchpoint)
+                .map_err(|error| Error::internal(error.to_string()))?;
+            Ok(self.event(place, &json))
+        });
+        texts.collect()
+    }
+
+    fn event(&self, place: Place, json: &str) -> String {
+        format!("id: {}\ndata: {json}\n\n", place.close(self.session.workspace))
+    }
+}

@@ -1,0 +1,177 @@
+//! The feed as server-sent events.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use super::{PATH, after, create, cursor, followed, now};
+use crate::harness::{App, Client};
+use crate::http::wire;
+
+/// A stream that is being read, as `EventSource` does.
+struct Stream {
+    lines: BufReader<TcpStream>,
+    head: String,
+    last_id: String,
+}
+
+#[derive(Debug)]
+struct Message {
+    id: String,
+    data: Value,
+}
+
+impl Stream {
+    fn open(client: &Client, query: &str, headers: &str) -> Self {
+        let mut stream = wire::connect(client);
+        let head = wire::head(client, "GET", &format!("{PATH}/stream{query}"), headers);
+        stream.write_all(head.as_bytes()).expect("sent");
+        let mut lines = BufReader::new(stream);
+        let mut head = String::new();
+        while !head.ends_with("\r\n\r\n") {
+            assert_ne!(lines.read_line(&mut head).expect("a head"), 0, "{head}");
+        }
+        Self { lines, head: head.to_lowercase(), last_id: String::new() }
+    }
+
+    fn line(&mut self) -> Option<String> {
+        loop {
+            let mut line = String::new();
+            if self.lines.read_line(&mut line).expect("a line") == 0 {
+                return None;
+            }
+            // Chunks of the transfer encoding are hexadecimal numbers between our lines.
+            let line = line.trim_end().to_owned();
+            let is_chunk = line.chars().all(|c| c.is_ascii_hexdigit());
+            if line.contains(':') || !is_chunk {
+                return Some(line);
+            }
+        }
+    }
+
+    /// The next message with data; nothing where the stream is over.
+    fn next(&mut self) -> Option<Message> {
+        loop {
+            let line = self.line()?;
+            if let Some(id) = line.strip_prefix("id: ") {
+                self.last_id = id.to_owned();
+            }
+            if let Some(data) = line.strip_prefix("data: ") {
+                let data = serde_json::from_str(data).expect("JSON");
+                return Some(Message { id: self.last_id.clone(), data });
+            }
+        }
+    }
+}
+
+#[test]
+fn a_stream_shows_what_was_and_what_happens() {
+    let client = followed();
+    let begin = now(&client);
+    let ada = create(&client, "Ada");
+    let mut stream = Stream::open(&client, &format!("?cursor={begin}"), "");
+    assert!(stream.head.starts_with("http/1.1 200"), "{}", stream.head);
+    for header in ["content-type: text/event-stream", "cache-control: no-store"] {
+        assert!(stream.head.contains(header), "{}", stream.head);
+    }
+    let first = stream.next().expect("what was");
+    assert_eq!(
+        (&first.data["type"], &first.data["customer_id"]),
+        (&json!("customer.created"), &json!(ada))
+    );
+
+    let bob = create(&client, "Bob");
+    let second = stream.next().expect("what happens");
+    assert_eq!(second.data["customer_id"], json!(bob));
+    let shown = after(&client, &first.id, "");
+    assert_eq!(shown.json["data"], json!([second.data]), "its ids are cursors");
+    assert_eq!(cursor(&shown), second.id);
+}
+
+#[test]
+fn a_stream_goes_on_after_the_last_id() {
+    let client = followed();
+    let mut stream = Stream::open(&client, "?types=customer.*", "");
+    create(&client, "Ada");
+    let ada = stream.next().expect("Ada");
+    drop(stream);
+    let bob = create(&client, "Bob");
+    client.post("/v1/tags", json!({ "name": "vip" })).expect(201);
+    let last = format!("Last-Event-ID: {}\r\n", ada.id);
+    // The header says where to go on, whatever the address says.
+    let mut stream = Stream::open(&client, "?from=snapshot&types=customer.*", &last);
+    assert_eq!(stream.next().expect("Bob").data["customer_id"], json!(bob));
+    let cleo = create(&client, "Cleo");
+    assert_eq!(stream.next().expect("Cleo").data["customer_id"], json!(cleo));
+}
+
+#[test]
+fn a_filter_holds_for_what_was_and_for_what_happens() {
+    let client = followed();
+    let (begin, ada) = (now(&client), create(&client, "Ada"));
+    create(&client, "Bob");
+    let query = format!("?cursor={begin}&customer_id={ada}");
+    let mut stream = Stream::open(&client, &query, "");
+    assert_eq!(stream.next().expect("Ada").data["type"], "customer.created");
+    create(&client, "Cleo");
+    client.patch(&format!("/v1/customers/{ada}"), json!({ "title": "Dr" })).expect(200);
+    assert_eq!(stream.next().expect("Ada").data["type"], "customer.updated");
+}
+
+#[test]
+fn a_browser_shows_a_token_in_the_address_and_never_a_key() {
+    let client = followed();
+    let key = client.token.clone().expect("a key");
+    let token = crate::sessions::token_of(&client, &key);
+    let token = token.as_str();
+    let nobody = Client { token: None, ..client.clone() };
+    let path = |token: &str| format!("{PATH}/stream?access_token={token}");
+    assert!(nobody.get(&path(token)).expect(200).text.starts_with("retry: "));
+    for wrong in [key.as_str(), "nonsense", ""] {
+        nobody.get(&path(wrong)).expect_code(401, "unauthorized");
+    }
+    // Nowhere else.
+    let elsewhere = nobody.get(&format!("{PATH}?access_token={token}"));
+    elsewhere.expect_code(401, "unauthorized");
+}
+
+#[test]
+fn a_thousand_listeners_cost_as_much_as_one() {
+    const LISTENERS: usize = 1000;
+    let client = followed();
+    let mut streams: Vec<Stream> = (0..LISTENERS).map(|_| Stream::open(&client, "", "")).collect();
+    let feeds = &App::shared().state.feeds;
+    assert!(feeds.listeners() >= LISTENERS, "{}", feeds.listeners());
+    // One feed has begun before anybody is told something.
+    create(&client, "Ada");
+    streams.iter_mut().for_each(|stream| drop(stream.next().expect("Ada")));
+
+    let begun = Instant::now();
+    let asked = crate::statements::during(&client, || {
+        let bob = create(&client, "Bob");
+        for stream in &mut streams {
+            assert_eq!(stream.next().expect("Bob").data["customer_id"], json!(bob));
+        }
+    });
+    assert!(asked < 40, "{asked} statements for one event");
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+}
+
+#[test]
+fn a_service_that_ends_lets_its_listeners_go() {
+    let app = App::alone(&[]);
+    let feed = ecrm::journal::live::start(app.state.clone()).expect("a thread");
+    let client = app.workspace(&["*"]);
+    let mut stream = Stream::open(&client, "", "");
+    let waiting = client.clone();
+    let waiting = std::thread::spawn(move || waiting.get(&format!("{PATH}?wait=30")).expect(200));
+    std::thread::sleep(Duration::from_millis(300));
+    let begun = Instant::now();
+    app.state.drain();
+    assert!(stream.next().is_none());
+    waiting.join().expect("an answer");
+    feed.join().expect("the end");
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+}
