@@ -254,11 +254,12 @@ pub const PARTS: &[Part] = &[
         table: "webhook_deliveries",
         about: "Which other systems were told what about the customer.",
         of: Some("t.customer_id = any($2)"),
-        // What still waited would tell of somebody who is no more.
+        // What still waited would tell of somebody who is no more; what is under way is not noted.
         erasure: Erasure::Sql(
             Treatment::Cleared,
-            "update webhook_deliveries set status = 'skipped'
-              where workspace_id = $1 and customer_id = any($2) and status = 'pending'",
+            "update webhook_deliveries set status = 'skipped', locked_by = null, locked_until = null
+              where workspace_id = $1 and customer_id = any($2)
+                and status in ('pending', 'delivering')",
         ),
     },
     // What others did is about them: an event about a customer has ids and figures only.

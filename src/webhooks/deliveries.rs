@@ -237,8 +237,8 @@ pub struct WebhookReplayed {
     /// How many were queued, the oldest first.
     #[schema(example = 3)]
     pub queued: i32,
-    /// Whether there are more: ask again for the time after `until`.
-    pub has_more: bool,
+    /// Whether these were all; if not, ask again from `until` on.
+    pub is_complete: bool,
     /// When the last of these was found for the endpoint; null where there was none.
     pub until: Option<DateTime<Utc>>,
 }
@@ -329,12 +329,12 @@ impl WebhookReplay {
         let found = found.order(d::id).limit(REPLAYS + 1).select(d::id);
         let mut ids: Vec<Uuid> = found.load(tx.pg)?;
         let most = usize::try_from(REPLAYS).unwrap_or(usize::MAX);
-        let has_more = ids.len() > most;
+        let is_complete = ids.len() <= most;
         ids.truncate(most);
         queue(tx, &ids)?;
         let replayed = WebhookReplayed {
             queued: i32::try_from(ids.len()).unwrap_or(i32::MAX),
-            has_more,
+            is_complete,
             until: ids.last().map(|last| id::instant(*last)),
         };
         Reply::json(StatusCode::ACCEPTED, &replayed)

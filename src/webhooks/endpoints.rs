@@ -103,7 +103,7 @@ impl WebhookEndpoint {
         if before.status == WebhookEndpointStatus::Enabled {
             return Ok(before);
         }
-        let head = feed::head(tx)?;
+        let head = feed::tip(tx)?;
         let after: Self = diesel::update(of(tx.workspace).filter(e::id.eq(id)))
             .set((
                 e::status.eq(WebhookEndpointStatus::Enabled),
@@ -134,7 +134,7 @@ impl NewWebhookEndpoint {
             let detail = format!("a workspace has at most {MOST} webhook endpoints; delete one");
             return Err(Error::new(Code::CONFLICT, detail));
         }
-        let (id, now, cursor) = (tx.new_id(), tx.now, feed::head(tx)?);
+        let (id, now, cursor) = (tx.new_id(), tx.now, feed::tip(tx)?);
         let made: WebhookEndpoint = diesel::insert_into(e::table)
             .values((
                 self,

@@ -88,15 +88,17 @@ fn fan_out(tx: &mut Tx) -> Result<()> {
     Ok(())
 }
 
-/// What happened after a place. Who was away for so long that the feed has forgotten goes on with what
-/// it remembers.
+/// What happened after a place: nothing where an endpoint begins beyond the head. Who was away for so
+/// long that the feed has forgotten goes on with what it remembers.
 fn read(conn: &mut Conn, after: i64) -> Result<Stretch> {
-    let oldest = match feed::read(conn, after, EVENTS) {
-        Err(Error::Problem(refused)) if refused.code == Code::CURSOR_EXPIRED.name => {
-            feed::oldest(conn)?
-        }
+    let refused = match feed::read(conn, after, EVENTS) {
+        Err(Error::Problem(refused)) => refused,
         done => return done,
     };
+    if refused.code != Code::CURSOR_EXPIRED.name {
+        return Ok(Stretch { events: Vec::new(), upto: after });
+    }
+    let oldest = feed::oldest(conn)?;
     log::warn!("webhooks: events from {after} to {oldest} are no longer in the feed");
     feed::read(conn, oldest, EVENTS)
 }

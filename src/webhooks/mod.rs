@@ -21,12 +21,11 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use uuid::Uuid;
 
 use crate::app::reach_of_webhooks;
-use crate::auth::{Caller, Grant, Scope, blocking};
+use crate::auth::{Caller, Scope};
 use crate::db::keyset::{SortKey, SortKind};
 use crate::error::Result;
 use crate::http::boundary::is_dry_run;
 use crate::http::{Created, Found, IfMatch, Json, List, NoContent, Page, Path, Query, Reply};
-use crate::journal::feed;
 use endpoints::of;
 pub use queue::prune;
 use secrets::{NewSecret, Secrets};
@@ -48,12 +47,6 @@ pub fn routes(api: &mut ServiceConfig) {
         .service(deliveries::replay_webhooks)
         .service(deliveries::get_webhook_delivery)
         .service(deliveries::redeliver_webhook);
-}
-
-/// Brings the feed up to now: an endpoint begins with what happens after the call.
-async fn catch_up(grant: &Grant) -> Result<()> {
-    let (app, session) = grant.steps();
-    blocking(move || feed::advance(&app.db, session.workspace)).await
 }
 
 const SORT: &[SortKey] =
@@ -93,7 +86,6 @@ async fn create_webhook_endpoint(
     new: Json<NewWebhookEndpoint>,
 ) -> Result<Reply> {
     let grant = caller.must(Scope::WebhooksWrite)?;
-    catch_up(&grant).await?;
     let reach = reach_of_webhooks(&grant.app().config);
     let secrets = Secrets::generate();
     let secret = secrets.newest();
@@ -126,9 +118,6 @@ async fn update_webhook_endpoint(
     patch: Json<WebhookEndpointPatch>,
 ) -> Result<Reply> {
     let grant = caller.must(Scope::WebhooksWrite)?;
-    if patch.status.is_some() {
-        catch_up(&grant).await?;
-    }
     let reach = reach_of_webhooks(&grant.app().config);
     grant.write(move |tx| patch.apply(tx, *id, if_match, reach).map(Found)).await
 }
@@ -175,6 +164,5 @@ async fn rotate_webhook_secret(req: HttpRequest, caller: Caller, id: Path<Uuid>)
 #[post("/webhook_endpoints/{id}/enable")]
 async fn enable_webhook_endpoint(caller: Caller, id: Path<Uuid>) -> Result<Reply> {
     let grant = caller.must(Scope::WebhooksWrite)?;
-    catch_up(&grant).await?;
     grant.write(move |tx| WebhookEndpoint::enable(tx, *id).map(Found)).await
 }

@@ -14,6 +14,7 @@ use crate::http::Versioned;
 use crate::http::json::never_null;
 use crate::predicate::Predicate;
 use crate::schema::webhook_endpoints;
+use crate::values::free::FreeObject;
 
 crate::text_enum! {
     /// Whether events are sent to an endpoint.
@@ -48,9 +49,9 @@ pub struct WebhookEndpoint {
     /// Which types of events it is told: `order.placed`, `order.*`, or `*` for all.
     #[schema(example = json!(["order.*", "customer.created"]))]
     pub event_types: Vec<String>,
-    /// Only events of which this is true; null for all of these types.
+    /// Only events of which this predicate is true; null for all of these types.
     #[diesel(column_name = where_)]
-    #[schema(value_type = Option<Predicate>)]
+    #[schema(value_type = Option<FreeObject>, example = json!({"field": "value.amount", "op": "gte", "value": 10000}))]
     pub r#where: Option<RawJson>,
     /// How messages are signed.
     #[schema(example = json!(["v1"]))]
