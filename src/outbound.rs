@@ -138,7 +138,7 @@ fn is_inside(name: &str) -> bool {
     let ends_in = |ending: &&str| {
         name.strip_suffix(*ending).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
     };
-    !name.contains('.') || ENDINGS.iter().any(|ending| ends_in(&ending))
+    !name.contains('.') || ENDINGS.iter().any(ends_in)
 }
 
 /// Networks that are not the public internet (IANA special-purpose registry), multicast and what is

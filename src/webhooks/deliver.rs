@@ -15,7 +15,7 @@ use chrono::Utc;
 use uuid::Uuid;
 
 use super::fan_out::fan_out_all;
-use super::queue::{self, Due, Sent, Taken};
+use super::queue::{self, Due, Sent, Taken, Waiting};
 use crate::app::App;
 use crate::db::{Outcome, Session, WorkspaceId};
 use crate::error::{Error, Result};
@@ -130,7 +130,7 @@ impl Desk {
 
     /// Notes what came back and hands out what is due; whether there was anything to do.
     fn round(&mut self) -> Result<bool> {
-        let noted = self.note()?;
+        let noted = self.note();
         if self.app.is_draining() {
             return Ok(true);
         }
@@ -157,15 +157,17 @@ impl Desk {
         self.upkeep_at = Instant::now() + UPKEEP;
         let now = Utc::now();
         self.app.db.system(|pg| queue::release_expired(pg, now))?;
-        let (pending, oldest) = self.app.db.system(queue::waiting)?;
+        let Waiting { pending, oldest } = self.app.db.system(queue::waiting)?;
         let age = oldest.map_or(0, |at| (now - at).num_seconds().max(0));
         self.app.metrics.webhooks_waiting(pending, age);
         Ok(())
     }
 
-    /// Notes what came back, endpoint by endpoint.
-    fn note(&mut self) -> Result<bool> {
+    /// Notes what came back, endpoint by endpoint. What cannot be noted is tried again until its lease
+    /// is over, or the time to stop has come; then others have it.
+    fn note(&mut self) -> bool {
         let any = !self.done.is_empty();
+        let mut left = Vec::new();
         while let Some(first) = self.done.first() {
             let (session, endpoint) = (first.session.clone(), first.endpoint);
             let (of_endpoint, others): (Vec<Done>, Vec<Done>) =
@@ -182,24 +184,18 @@ impl Desk {
                     outcomes.into_iter().for_each(|one| self.app.metrics.webhook(one.as_str()));
                 }
                 Err(error) => {
-                    // It is tried again in the next round, until the lease is over.
+                    log::warn!("webhook endpoint {endpoint}: {error}");
                     let done = |sent| Done { session: session.clone(), endpoint, sent };
-                    self.done.extend(sent.into_iter().map(done));
-                    return self.give_up_or(error);
+                    left.extend(sent.into_iter().map(done));
                 }
             }
         }
-        Ok(any)
-    }
-
-    /// While stopping nothing is tried again.
-    fn give_up_or(&mut self, error: Error) -> Result<bool> {
-        if self.app.is_draining() {
-            for done in std::mem::take(&mut self.done) {
-                self.came_back(done.endpoint, 1);
-            }
-        }
-        Err(error)
+        let is_stopping = self.app.is_draining();
+        let is_over = |done: &Done| is_stopping || queue::is_lease_over(&done.sent, Utc::now());
+        let (over, left): (Vec<Done>, Vec<Done>) = left.into_iter().partition(is_over);
+        self.done = left;
+        over.into_iter().for_each(|done| self.came_back(done.endpoint, 1));
+        any
     }
 
     fn came_back(&mut self, endpoint: Uuid, n: usize) {
@@ -225,8 +221,16 @@ impl Desk {
         let due = self.app.db.system(|pg| queue::due(pg, last, Utc::now()))?;
         let mut any = false;
         for Due { workspace_id, id } in due {
-            if !self.resting.contains_key(&id) {
-                any |= self.serve(workspace_id, id)?;
+            if self.resting.contains_key(&id) {
+                continue;
+            }
+            match self.serve(workspace_id, id) {
+                Ok(handed) => any |= handed,
+                // What is wrong with one endpoint must not stop the others.
+                Err(error) => {
+                    log::warn!("webhook endpoint {id}: {error}");
+                    self.resting.insert(id, Instant::now() + IDLE);
+                }
             }
         }
         Ok(any)

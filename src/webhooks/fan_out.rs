@@ -28,10 +28,17 @@ const ROWS: usize = 1000;
 pub fn fan_out_all(app: &App) -> Result<bool> {
     let behind = app.db.system(behind)?;
     for workspace in &behind {
-        let session = app.db.system(|pg| workspaces::own_session(pg, *workspace))?;
-        app.db.write(&session, &|tx| fan_out(tx).map(Outcome::Commit))?;
+        // What is wrong in one workspace must not stop the others.
+        if let Err(error) = fan_out_in(app, *workspace) {
+            log::warn!("webhooks of workspace {workspace}: {error}");
+        }
     }
     Ok(!behind.is_empty())
+}
+
+fn fan_out_in(app: &App, workspace: WorkspaceId) -> Result<()> {
+    let session = app.db.system(|pg| workspaces::own_session(pg, workspace))?;
+    app.db.write(&session, &|tx| fan_out(tx).map(Outcome::Commit))
 }
 
 /// The workspaces of which an endpoint has not been told everything.

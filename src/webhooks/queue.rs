@@ -3,9 +3,8 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use diesel::dsl::{count_star, min};
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Integer, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{BigInt, Integer, Nullable, Timestamptz, Uuid as SqlUuid};
 use uuid::Uuid;
 
 use super::deliveries::WebhookDeliveryStatus as Status;
@@ -75,10 +74,24 @@ pub fn release_expired(pg: &mut PgConnection, now: DateTime<Utc>) -> Result<()> 
     Ok(())
 }
 
+/// What waits for endpoints that are enabled.
+#[derive(QueryableByName)]
+pub struct Waiting {
+    #[diesel(sql_type = BigInt)]
+    pub pending: i64,
+    #[diesel(sql_type = Nullable<Timestamptz>)]
+    pub oldest: Option<DateTime<Utc>>,
+}
+
 /// How many messages wait in all workspaces, and since when.
-pub fn waiting(pg: &mut PgConnection) -> Result<(i64, Option<DateTime<Utc>>)> {
-    let pending = d::table.filter(d::status.eq(Status::Pending));
-    Ok(pending.select((count_star(), min(d::created_at))).first(pg)?)
+pub fn waiting(pg: &mut PgConnection) -> Result<Waiting> {
+    Ok(diesel::sql_query(
+        "select count(*) as pending, min(d.created_at) as oldest
+           from webhook_deliveries d join webhook_endpoints e
+             on e.workspace_id = d.workspace_id and e.id = d.endpoint_id
+          where d.status = 'pending' and e.status = 'enabled'",
+    )
+    .get_result(pg)?)
 }
 
 /// What an endpoint is sent with.
@@ -231,6 +244,11 @@ fn skip(tx: &mut Tx, gone: &[Uuid]) -> Result<()> {
 pub struct Sent {
     pub taken: Taken,
     pub answer: Answer,
+}
+
+/// Whether others may have taken a message meanwhile.
+pub fn is_lease_over(sent: &Sent, now: DateTime<Utc>) -> bool {
+    sent.answer.at + LEASE < now
 }
 
 /// What became of a message.

@@ -112,6 +112,10 @@ fn prepared(app: &App, operation: &Operation, client: &Client, fixtures: &Fixtur
         "resume_channel" => {
             client.send("POST", &format!("{channel}/pause"), &[], None).expect(200);
         }
+        "enable_webhook_endpoint" => {
+            let path = format!("/v1/webhook_endpoints/{}", fixtures.id("webhook_endpoints"));
+            client.patch(&path, json!({ "status": "disabled" })).expect(200);
+        }
         "merge_customers" => {
             let other = client.post("/v1/customers", json!({ "first_name": "Other" })).expect(201);
             return call.saying(&json!({ "source_id": other.id() }));

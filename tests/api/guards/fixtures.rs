@@ -110,16 +110,17 @@ pub fn seed_data(client: &Client) -> Fixtures {
     ]))
 }
 
-/// A failed delivery, as sending leaves it.
+/// Two failed deliveries, as sending leaves them; the id of one.
 fn delivery(client: &Client, endpoint: &str, touchpoint: &str) -> String {
-    let id = Uuid::now_v7();
+    let (id, other) = (Uuid::now_v7(), Uuid::now_v7());
     let sql = format!(
         "insert into webhook_deliveries
            (workspace_id, id, endpoint_id, sequence, touchpoint_id, type, status, attempts, failures,
             next_attempt_at, created_at)
-         select workspace_id, '{id}', id, 1, '{touchpoint}', 'page.viewed', 'failed', 10, 10,
-                created_at, created_at
-           from webhook_endpoints where id = '{endpoint}'"
+         select workspace_id, made.id, e.id, made.sequence, '{touchpoint}', 'page.viewed', 'failed', 10,
+                10, created_at, created_at
+           from webhook_endpoints e, (values ('{id}'::uuid, 1), ('{other}', 2)) made(id, sequence)
+          where e.id = '{endpoint}'"
     );
     client.owner().batch_execute(&sql).expect("a delivery");
     id.to_string()
