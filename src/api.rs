@@ -44,6 +44,7 @@ use crate::openapi::Routes;
         (name = "me", description = "What customers do with their own data, with a token of their own."),
         (name = "analytics", description = "What it all adds up to: figures, and charts as images."),
         (name = "changes", description = "Everything that happens, for other systems to follow."),
+        (name = "webhooks", description = "The way out: events sent to the company's other systems, signed (Standard Webhooks)."),
         (name = "jobs", description = "Much at once: imports from files and exports into files."),
         (name = "attribute_definitions", description = "The company's own fields."),
         (name = "tags", description = "Labels that the company has agreed on."),
@@ -77,6 +78,7 @@ fn resources(api: &mut ServiceConfig) {
         .configure(crate::analytics::routes)
         .configure(crate::changes::routes)
         .configure(crate::bulk::routes)
+        .configure(crate::webhooks::routes)
         .configure(crate::attributes::routes)
         .configure(crate::tags::routes)
         .configure(crate::workspaces::routes)

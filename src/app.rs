@@ -2,11 +2,12 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, OnceLock, RwLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use actix_web::{HttpRequest, web};
 use aws_lc_rs::hmac;
 use tokio::sync::Semaphore;
+use ureq::Agent;
 use uuid::Uuid;
 
 use crate::auth::authenticate::Credentials;
@@ -18,7 +19,25 @@ use crate::error::{Error, Result};
 use crate::http::rate_limit::Limits;
 use crate::journal::live::Feeds;
 use crate::metrics::Metrics;
+use crate::outbound::{self, Reach};
 use crate::seal::MasterKey;
+
+/// Time that sending one event to one endpoint may take, with everything.
+const WEBHOOK_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How far webhooks may be sent.
+pub fn reach_of_webhooks(config: &Config) -> Reach {
+    if config.webhook_allow_private { Reach::Anywhere } else { Reach::Public }
+}
+
+/// How far the keys of outside login services are fetched from.
+fn reach_of_keys(config: &Config) -> Reach {
+    let is_development = config.dev || config.database_url.is_none();
+    match reach_of_webhooks(config) {
+        Reach::Public if is_development => Reach::Loopback,
+        reach => reach,
+    }
+}
 
 /// Shared state; cheap to clone.
 #[derive(Clone)]
@@ -29,6 +48,8 @@ pub struct Parts {
     pub db: Db,
     pub tokens: Tokens,
     pub jwks: Jwks,
+    /// Sends webhooks.
+    pub outbound: Agent,
     pub master_key: MasterKey,
     /// Signs list cursors.
     pub cursor_key: hmac::Key,
@@ -100,7 +121,8 @@ impl App {
                 previous.map(str::as_bytes),
                 &config.public_url,
             )?,
-            jwks: Jwks::new(),
+            jwks: Jwks::new(reach_of_keys(&config)),
+            outbound: outbound::agent(reach_of_webhooks(&config), WEBHOOK_TIMEOUT),
             master_key: key()?,
             cursor_key: hmac::Key::new(hmac::HMAC_SHA256, format!("cursor:{secret}").as_bytes()),
             credentials: Credentials::new(),

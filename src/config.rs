@@ -94,6 +94,11 @@ pub const SETTINGS: &[(&str, &str, &str)] = &[
         "Time between SIGTERM and closing the listener, for load balancers.",
     ),
     ("ECRM_SHUTDOWN_TIMEOUT_S", "25", "Time for running requests to finish after SIGTERM."),
+    (
+        "ECRM_WEBHOOK_ALLOW_PRIVATE",
+        "0",
+        "1 lets webhooks and key fetches reach private addresses, and webhooks use http.",
+    ),
     ("LOG_FORMAT", "text", "`text` or `json`."),
     ("RUST_LOG", "info", "Log level, also per module (`info,ecrm=debug`)."),
 ];
@@ -134,6 +139,7 @@ pub struct Config {
     pub body_timeout: Duration,
     pub drain_delay: Duration,
     pub shutdown_timeout_s: u64,
+    pub webhook_allow_private: bool,
     /// Test suites only: names the workspace of every statement to the database, so that policies
     /// can refuse a row of another one.
     pub tripwire: bool,
@@ -180,6 +186,7 @@ impl Config {
             body_timeout: Duration::from_millis(env.parse("ECRM_BODY_TIMEOUT_MS")?),
             drain_delay: Duration::from_millis(env.parse("ECRM_DRAIN_DELAY_MS")?),
             shutdown_timeout_s: env.parse("ECRM_SHUTDOWN_TIMEOUT_S")?,
+            webhook_allow_private: env.flag("ECRM_WEBHOOK_ALLOW_PRIVATE")?,
             tripwire: false,
         })
     }

@@ -412,7 +412,8 @@ pub fn retry(tx: &mut Tx, id: Uuid, beside: &'static str) -> Result<Work> {
     let job = of(tx.workspace).filter(jobs::queue.ne(beside)).filter(jobs::id.eq(id));
     let work: Work = job.select(Work::as_select()).for_update().first(tx.pg)?;
     if work.state != "failed" {
-        let detail = format!("a job that is `{}` is not tried again; one that has failed is", work.state);
+        let detail =
+            format!("a job that is `{}` is not tried again; one that has failed is", work.state);
         return Err(Error::transition(detail, &[]));
     }
     diesel::update(of(tx.workspace).filter(jobs::id.eq(id)))

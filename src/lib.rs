@@ -17,6 +17,7 @@ pub mod journal;
 pub mod logging;
 pub mod metrics;
 pub mod openapi;
+pub mod outbound;
 pub mod predicate;
 pub mod schema;
 pub mod seal;
@@ -58,6 +59,7 @@ pub mod products;
 // What it all adds up to, and out again.
 pub mod analytics;
 pub mod changes;
+pub mod webhooks;
 
 // All of it together.
 pub mod api;

@@ -29,6 +29,9 @@ pub struct Metrics {
     jobs: IntGaugeVec,
     jobs_oldest_due: IntGauge,
     job_attempts: IntCounterVec,
+    webhooks: IntCounterVec,
+    webhooks_pending: IntGauge,
+    webhooks_oldest_pending: IntGauge,
 }
 
 /// Counts one request as running until it is dropped, also when the client goes away.
@@ -94,6 +97,24 @@ impl Metrics {
                     &["queue", "end"],
                 ),
             ),
+            webhooks: register(
+                of,
+                IntCounterVec::new(
+                    Opts::new("ecrm_webhook_attempts_total", "Attempts to deliver an event"),
+                    &["outcome"],
+                ),
+            ),
+            webhooks_pending: register(
+                of,
+                IntGauge::new("ecrm_webhook_pending", "Events that wait to be delivered"),
+            ),
+            webhooks_oldest_pending: register(
+                of,
+                IntGauge::new(
+                    "ecrm_webhook_oldest_pending_seconds",
+                    "How long the oldest event has waited, 0 when none does",
+                ),
+            ),
             registry,
         }
     }
@@ -145,6 +166,17 @@ impl Metrics {
     /// One attempt at a job of a queue, and how it ended.
     pub fn job_attempt(&self, queue: &str, end: &str) {
         self.job_attempts.with_label_values(&[queue, end]).inc();
+    }
+
+    /// One attempt to deliver an event.
+    pub fn webhook(&self, outcome: &str) {
+        self.webhooks.with_label_values(&[outcome]).inc();
+    }
+
+    /// How many events wait to be delivered, and for how many seconds the oldest does.
+    pub fn webhooks_waiting(&self, pending: i64, oldest_s: i64) {
+        self.webhooks_pending.set(pending);
+        self.webhooks_oldest_pending.set(oldest_s);
     }
 
     /// All series in the Prometheus text format 0.0.4.

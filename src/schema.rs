@@ -809,6 +809,75 @@ diesel::table! {
 }
 
 diesel::table! {
+    webhook_attempts (workspace_id, id) {
+        workspace_id -> Uuid,
+        id -> Uuid,
+        delivery_id -> Uuid,
+        number -> Int4,
+        attempted_at -> Timestamptz,
+        latency_ms -> Int4,
+        status_code -> Nullable<Int4>,
+        error -> Nullable<Text>,
+        request_headers -> Jsonb,
+        response_headers -> Jsonb,
+        response_body -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    webhook_deliveries (workspace_id, id) {
+        workspace_id -> Uuid,
+        id -> Uuid,
+        endpoint_id -> Uuid,
+        sequence -> Int8,
+        touchpoint_id -> Uuid,
+        customer_id -> Nullable<Uuid>,
+        #[sql_name = "type"]
+        type_ -> Text,
+        status -> Text,
+        attempts -> Int4,
+        failures -> Int4,
+        next_attempt_at -> Timestamptz,
+        locked_by -> Nullable<Uuid>,
+        locked_until -> Nullable<Timestamptz>,
+        last_status_code -> Nullable<Int4>,
+        last_error -> Nullable<Text>,
+        created_at -> Timestamptz,
+        delivered_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    webhook_endpoints (workspace_id, id) {
+        workspace_id -> Uuid,
+        id -> Uuid,
+        url -> Text,
+        description -> Nullable<Text>,
+        event_types -> Array<Text>,
+        #[sql_name = "where"]
+        where_ -> Nullable<Jsonb>,
+        signatures -> Array<Text>,
+        max_concurrency -> Int4,
+        status -> Text,
+        disabled_reason -> Nullable<Text>,
+        disabled_at -> Nullable<Timestamptz>,
+        sealed -> Bytea,
+        public_key -> Text,
+        previous_secret_expires_at -> Nullable<Timestamptz>,
+        cursor -> Int8,
+        failures -> Int4,
+        failing_since -> Nullable<Timestamptz>,
+        last_success_at -> Nullable<Timestamptz>,
+        last_failure_at -> Nullable<Timestamptz>,
+        paused_until -> Nullable<Timestamptz>,
+        version -> Int8,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+        deleted_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
     workspace_slugs (slug) {
         slug -> Text,
         workspace_id -> Uuid,
@@ -881,6 +950,9 @@ diesel::allow_tables_to_appear_in_same_query!(
     trusted_issuers,
     unique_attributes,
     users,
+    webhook_attempts,
+    webhook_deliveries,
+    webhook_endpoints,
     workspace_slugs,
     workspaces,
 );

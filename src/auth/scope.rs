@@ -63,6 +63,8 @@ scopes! {
     UsersWrite "users:write" "Invite, change and remove users";
     ApiKeysRead "api_keys:read" "Read which API keys there are, never their text";
     ApiKeysWrite "api_keys:write" "Create, rotate and revoke API keys";
+    WebhooksRead "webhooks:read" "Read webhook endpoints and what was delivered to them";
+    WebhooksWrite "webhooks:write" "Set up webhook endpoints, try them and deliver again";
     AuditRead "audit:read" "Read who administered what";
     WorkspaceRead "workspace:read" "Read the settings of the workspace";
     WorkspaceWrite "workspace:write" "Change the settings of the workspace";

@@ -11,7 +11,7 @@ use super::{Result, print, seed};
 use crate::app::App;
 use crate::config::Config;
 use crate::http::server::Surface;
-use crate::{db, http, journal, worker};
+use crate::{db, http, journal, webhooks, worker};
 
 /// Serves until a signal; migrates and fills the demo workspace before.
 pub fn serve(config: Config, wants_demo: bool) -> Result<()> {
@@ -45,11 +45,18 @@ fn run(app: App, socket: TcpListener) -> Result<()> {
         journal::live::start(app.clone()).map_err(text)?,
     ];
     if app.config.run_jobs {
-        threads.extend(worker::start(&app).map_err(text)?);
+        threads.extend(start_work(&app)?);
     }
     let served = answer(&app, socket, Surface::Api);
     end(&app, threads)?;
     served
+}
+
+/// Carries out jobs and sends webhooks.
+fn start_work(app: &App) -> Result<Vec<JoinHandle<()>>> {
+    let mut threads = worker::start(app).map_err(text)?;
+    threads.push(webhooks::deliver::start(app.clone()).map_err(text)?);
+    Ok(threads)
 }
 
 fn text(error: std::io::Error) -> String {
@@ -137,8 +144,8 @@ pub fn work(config: Config) -> Result<()> {
     let socket = config.worker_bind.map(listen).transpose()?;
     let database = Database::open(&config)?;
     let app = boot::app(config, &database)?;
-    let mut threads = worker::start(&app).map_err(text)?;
-    threads.push(journal::live::start(app.clone()).map_err(text)?);
+    let mut threads = vec![journal::live::start(app.clone()).map_err(text)?];
+    threads.extend(start_work(&app)?);
     let waited = match socket {
         Some(socket) => answer(&app, socket, Surface::Platform),
         None => System::new().block_on(http::server::wait_for_signal()).map_err(text),

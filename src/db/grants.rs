@@ -22,8 +22,8 @@ const GRANTS: &str = "
     grant select on __diesel_schema_migrations to ecrm_app;
     grant execute on function erase_touchpoints, erase_consent_evidence to ecrm_app;
     grant select on all tables in schema public to ecrm_readonly;
-    revoke select on users, api_keys, refresh_tokens, workspaces, channels, audit_events
-      from ecrm_readonly;
+    revoke select on users, api_keys, refresh_tokens, workspaces, channels, audit_events,
+                     webhook_endpoints from ecrm_readonly;
 ";
 
 /// Partitions are reached through their table; their own rights would lead past it.

@@ -120,6 +120,25 @@ pub fn head(conn: &mut Conn) -> Result<i64> {
     Ok(head.select(feed_heads::sequence).first(conn.pg).optional()?.unwrap_or(0))
 }
 
+#[derive(QueryableByName)]
+struct Tip {
+    #[diesel(sql_type = BigInt)]
+    sequence: i64,
+}
+
+/// The place that the last of what is committed has, or will have: where somebody begins who wants to
+/// know what happens from now on, without bringing the feed forward. It may lie beyond the head.
+pub fn tip(conn: &mut Conn) -> Result<i64> {
+    let tip: Tip = diesel::sql_query(
+        "select coalesce((select sequence from feed_heads where workspace_id = $1), 0)
+              + coalesce((select sum(cardinality(touchpoint_ids)) from outbox
+                           where workspace_id = $1), 0)::bigint as sequence",
+    )
+    .bind::<SqlUuid, _>(conn.workspace)
+    .get_result(conn.pg)?;
+    Ok(tip.sequence)
+}
+
 /// The places of the last events of several workspaces.
 pub fn heads(pg: &mut PgConnection, of: &[WorkspaceId]) -> Result<HashMap<WorkspaceId, i64>> {
     let heads = feed_heads::table.filter(feed_heads::workspace_id.eq_any(of));

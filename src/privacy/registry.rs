@@ -235,6 +235,33 @@ pub const PARTS: &[Part] = &[
             "delete from import_changes where workspace_id = $1 and resource_id = any($2)",
         ),
     },
+    Part {
+        table: "webhook_attempts",
+        about: "What other systems answered when they were told about the customer.",
+        of: Some(
+            "t.delivery_id in (select id from webhook_deliveries
+                                where workspace_id = $1 and customer_id = any($2))",
+        ),
+        erasure: Erasure::Sql(
+            Treatment::Deleted,
+            "delete from webhook_attempts
+              where workspace_id = $1
+                and delivery_id in (select id from webhook_deliveries
+                                     where workspace_id = $1 and customer_id = any($2))",
+        ),
+    },
+    Part {
+        table: "webhook_deliveries",
+        about: "Which other systems were told what about the customer.",
+        of: Some("t.customer_id = any($2)"),
+        // What still waited would tell of somebody who is no more; what is under way is not noted.
+        erasure: Erasure::Sql(
+            Treatment::Cleared,
+            "update webhook_deliveries set status = 'skipped', locked_by = null, locked_until = null
+              where workspace_id = $1 and customer_id = any($2)
+                and status in ('pending', 'delivering')",
+        ),
+    },
     // What others did is about them: an event about a customer has ids and figures only.
     Part {
         table: "audit_events",

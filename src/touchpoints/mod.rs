@@ -119,7 +119,7 @@ pub struct NewTouchpoint {
 }
 
 /// The types that only we write: each tells of a change to one of our own resources.
-const OWN_NOUNS: [&str; 8] = [
+const OWN_NOUNS: [&str; 9] = [
     "customer",
     "identity",
     "channel",
@@ -128,6 +128,7 @@ const OWN_NOUNS: [&str; 8] = [
     "consent",
     "suppression",
     "tag",
+    "webhook_endpoint",
 ];
 
 /// Whether a type is one that only we write.

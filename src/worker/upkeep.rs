@@ -23,6 +23,7 @@ use crate::jobs::{self, NewJob, Priority};
 use crate::journal::feed;
 use crate::privacy;
 use crate::schema::{idempotency_keys, refresh_tokens, touchpoint_keys};
+use crate::webhooks;
 
 /// The queue of this work, which belongs to no workspace.
 const MAINTENANCE: &str = "maintenance";
@@ -116,6 +117,7 @@ fn prune(app: &App) -> Result<()> {
         connectors::prune(pg, now)?;
         bulk::prune(pg, now)?;
         feed::prune(pg, now - feed::REMEMBERED_FOR)?;
+        webhooks::prune(pg, now)?;
         jobs::prune(pg, now - JOBS_KEPT_FOR)
     })
 }

@@ -6,7 +6,7 @@
 //! against the OpenAPI document: an undocumented status, or a property missing or too many, fails
 //! the test. Tests that look across workspaces take a server of their own ([`App::alone`]).
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::TcpListener;
 use std::sync::{LazyLock, Mutex};
 
@@ -33,6 +33,8 @@ pub struct App {
 }
 
 static SHARED: LazyLock<App> = LazyLock::new(|| App::start(&[]));
+/// Where the owner of each service's database connects to.
+static OWNERS: Mutex<BTreeMap<String, String>> = Mutex::new(BTreeMap::new());
 static SERVER: LazyLock<Server> = LazyLock::new(Server::start);
 
 /// A new workspace in the shared service and a key with all scopes.
@@ -86,6 +88,8 @@ impl App {
                 .block_on(async { ecrm::http::server::build(served, socket, Surface::Api)?.await })
                 .expect("a server");
         });
+        let mut owners = OWNERS.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        owners.insert(base.clone(), owner_url.clone());
         Self { base, state, owner_url }
     }
 
@@ -123,7 +127,8 @@ impl App {
         PgConnection::establish(&self.owner_url).expect("a connection")
     }
 
-    /// One number per table: equal before and after means that nothing was written.
+    /// One number per table: equal before and after means that nothing was written. Without the order
+    /// of what is in the log already, which anybody may bring forward at any time.
     pub fn checksums(&self) -> Vec<(String, i64)> {
         #[derive(diesel::QueryableByName)]
         struct Row {
@@ -139,7 +144,8 @@ impl App {
         let tables: Vec<Row> = diesel::sql_query(
             "select relname::text as name from pg_class join pg_namespace n on n.oid = relnamespace
               where nspname = 'public' and relkind in ('r', 'p') and not relispartition
-                and relname not like '\\_\\_%' order by 1",
+                and relname not like '\\_\\_%'
+                and relname not in ('changes', 'feed_heads', 'outbox') order by 1",
         )
         .load(&mut pg)
         .expect("tables");
@@ -437,6 +443,12 @@ impl Client {
     /// The test twin of the same workspace.
     pub fn test_mode(&self) -> Self {
         self.with_token(&App::shared().key(self, &["*"], false))
+    }
+
+    /// A connection that sees everything in the database behind this client.
+    pub fn owner(&self) -> PgConnection {
+        let owners = OWNERS.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        PgConnection::establish(&owners[&self.base]).expect("a connection")
     }
 
     pub fn get(&self, path: &str) -> Answer {

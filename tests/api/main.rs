@@ -47,5 +47,6 @@ mod tracking;
 mod trusted_issuers;
 mod users;
 mod verify;
+mod webhooks;
 mod worker;
 mod workspaces;

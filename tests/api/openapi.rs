@@ -14,9 +14,9 @@ use breaking::breaking_changes;
 
 /// Verbs an operation id may begin with; a new one is a decision.
 const VERBS: &str = "accept add alias batch cancel complete confirm convert create delete dismiss \
-                     download extend get group identify import lift list lookup merge pause process \
-                     put query readmit receive reject remove replay restore resume retry revert revoke rotate scan \
-                     search set start track unsubscribe update upsert verify";
+                     download enable extend get group identify import lift list lookup merge pause process \
+                     put query readmit receive redeliver reject remove replay restore resume retry revert revoke rotate \
+                     scan search set start test track unsubscribe update upsert verify";
 
 fn path() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("openapi/openapi.json")

@@ -63,10 +63,10 @@ RULES = {
     # Texts whose form is a matter of tables and plans, or of more than a pattern.
     "invalid_country", "invalid_currency", "invalid_domain", "invalid_email", "invalid_locale",
     "invalid_origin", "invalid_phone", "invalid_timezone", "invalid_url", "nul_character",
-    "unknown_scope", "weak_password", "invalid_address", "invalid_ip", "invalid_date", "invalid_time", "invalid_tags",
+    "private_address", "invalid_event_types", "invalid_signatures", "unknown_scope", "weak_password", "invalid_address", "invalid_ip", "invalid_date", "invalid_time", "invalid_tags",
     "number_out_of_range", "too_many_keys", "invalid_key",
     # One field and another.
-    "duplicate_source", "immutable", "invalid_attribute", "invalid_options", "invalid_period", "invalid_scopes",
+    "duplicate_source", "immutable", "invalid_range", "invalid_attribute", "invalid_options", "invalid_period", "invalid_scopes",
     "invalid_source", "invalid_unique", "required", "same_customer", "not_an_objection", "ambiguous_reference", "invalid_basis",
     # Amounts of one order: in its currency, from nothing upwards, and adding up.
     "currency_mismatch", "totals_mismatch", "refund_exceeds_payment", "out_of_range", "nothing_left",

@@ -11,10 +11,9 @@ use moka::sync::Cache;
 use serde::Deserialize;
 use serde_json::Value;
 use ureq::Agent;
-use ureq::tls::TlsConfig;
 
 use super::JwksUrl;
-use crate::crypto;
+use crate::outbound::{self, Reach};
 
 /// Time that one fetch may take, with everything.
 const TIMEOUT: Duration = Duration::from_secs(3);
@@ -48,19 +47,13 @@ struct KeySet {
     tried_at: Option<Instant>,
 }
 
-impl Default for Jwks {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl Jwks {
-    /// An empty store of keys.
-    pub fn new() -> Self {
+    /// An empty store of keys that are fetched no further away than this.
+    pub fn new(reach: Reach) -> Self {
         // Least recently used: an issuer turned away at the door would be fetched every time.
         let sets =
             Cache::builder().max_capacity(MAX_ISSUERS).eviction_policy(EvictionPolicy::lru());
-        Self { agent: agent(), sets: sets.build() }
+        Self { agent: outbound::agent(reach, TIMEOUT), sets: sets.build() }
     }
 
     /// The key with this id, if it may be used with this algorithm; fetched where need be.
@@ -151,16 +144,6 @@ impl KeySet {
     }
 }
 
-/// TLS by the crypto library that does everything else; no redirects, they would lead elsewhere.
-fn agent() -> Agent {
-    Agent::config_builder()
-        .tls_config(TlsConfig::builder().unversioned_rustls_crypto_provider(crypto::tls()).build())
-        .timeout_global(Some(TIMEOUT))
-        .max_redirects(0)
-        .build()
-        .new_agent()
-}
-
 #[cfg(test)]
 mod tests {
     use std::io::Write;
@@ -176,7 +159,10 @@ mod tests {
             let (mut stream, _) = listener.accept().expect("a connection");
             stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").expect("written");
         });
-        let error = agent().get(url).call().expect_err("no TLS on the other side");
+        let error = outbound::agent(Reach::Loopback, TIMEOUT)
+            .get(url)
+            .call()
+            .expect_err("no TLS on the other side");
         server.join().expect("no panic");
         assert!(format!("{error:?}").contains("InvalidMessage"), "{error:?}");
     }

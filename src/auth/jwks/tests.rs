@@ -11,6 +11,7 @@ use serde_json::json;
 
 use self::service::{GONE, Pair, Service, base64, token};
 use super::*;
+use crate::outbound::Reach;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -18,7 +19,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 fn a_trusted_issuer_signs_with_rsa_p256_or_ed25519() {
     let pairs = [Pair::rsa(), Pair::ec(), Pair::ed()];
     let service = Service::start(&pairs.each_ref().map(|pair| pair.jwk(pair.algorithm())));
-    let (jwks, issuer) = (Jwks::new(), service.issuer());
+    let (jwks, issuer) = (Jwks::new(Reach::Loopback), service.issuer());
     for pair in &pairs {
         let token = pair.token(pair.algorithm(), json!({}));
         let Some(ada) = jwks.verify(&token, &issuer) else { panic!("{}", pair.algorithm()) };
@@ -33,7 +34,7 @@ fn a_trusted_issuer_signs_with_rsa_p256_or_ed25519() {
 fn a_token_that_the_issuer_did_not_mean_for_us_is_refused() {
     let pair = Pair::ed();
     let service = Service::start(&[pair.jwk("a")]);
-    let (jwks, issuer) = (Jwks::new(), service.issuer());
+    let (jwks, issuer) = (Jwks::new(Reach::Loopback), service.issuer());
     let now = get_current_timestamp();
     assert!(jwks.verify(&pair.token("a", json!({})), &issuer).is_some());
     for changes in [
@@ -66,7 +67,7 @@ fn an_algorithm_that_is_not_pinned_is_refused_without_fetching() {
     let pair = Pair::ed();
     let service = Service::start(&[pair.jwk("a")]);
     let issuer = Issuer { algorithms: vec![SigningAlgorithm::RS256], ..service.issuer() };
-    assert_eq!(Jwks::new().verify(&pair.token("a", json!({})), &issuer), None);
+    assert_eq!(Jwks::new(Reach::Loopback).verify(&pair.token("a", json!({})), &issuer), None);
     assert_eq!(service.asked(), 0);
 }
 
@@ -76,7 +77,7 @@ fn a_public_key_is_never_taken_for_a_shared_secret() {
     let Pair::Rsa(rsa) = &pair else { panic!("RSA") };
     let secret = json!({ "kty": "oct", "kid": "s", "k": base64("shared"), "alg": "HS256" });
     let service = Service::start(&[pair.jwk("a"), secret]);
-    let (jwks, issuer) = (Jwks::new(), service.issuer());
+    let (jwks, issuer) = (Jwks::new(Reach::Loopback), service.issuer());
     let public = rsa.public_key();
     let der = AsDer::<aws_lc_rs::encoding::PublicKeyX509Der>::as_der(public).expect("DER");
     let modulus = public.modulus().big_endian_without_leading_zero().to_vec();
@@ -103,7 +104,7 @@ fn a_key_serves_only_what_it_was_published_for() {
     let odd = json!({ "kty": "new", "kid": 7 });
     let keys = [odd, with("use", "enc"), with("alg", "ES256"), with("use", "sig"), pair.jwk("a")];
     let service = Service::start(&keys);
-    let (jwks, issuer) = (Jwks::new(), service.issuer());
+    let (jwks, issuer) = (Jwks::new(Reach::Loopback), service.issuer());
     let accepts = |token: &str| jwks.verify(token, &issuer).is_some();
     assert!(accepts(&pair.token("use-sig", json!({}))));
     assert!(!accepts(&pair.token("use-enc", json!({}))));
@@ -119,7 +120,7 @@ fn a_key_serves_only_what_it_was_published_for() {
 fn an_unknown_key_is_asked_for_once_a_minute() {
     let (old, new) = (Pair::ed(), Pair::ed());
     let service = Service::start(&[old.jwk("old")]);
-    let (jwks, issuer, now) = (Jwks::new(), service.issuer(), Instant::now());
+    let (jwks, issuer, now) = (Jwks::new(Reach::Loopback), service.issuer(), Instant::now());
     let token = new.token("new", json!({}));
     assert!(jwks.verify_at(&old.token("old", json!({})), &issuer, now).is_some());
     service.publishes(&[new.jwk("new")]);
@@ -137,7 +138,7 @@ fn an_unknown_key_is_asked_for_once_a_minute() {
 fn keys_are_asked_for_again_after_ten_minutes_and_kept_when_the_service_is_away() {
     let pair = Pair::ed();
     let service = Service::start(&[pair.jwk("a")]);
-    let (jwks, issuer, now) = (Jwks::new(), service.issuer(), Instant::now());
+    let (jwks, issuer, now) = (Jwks::new(Reach::Loopback), service.issuer(), Instant::now());
     let token = pair.token("a", json!({}));
     let valid = |minutes| jwks.verify_at(&token, &issuer, now + MINUTE * minutes).is_some();
     assert!(valid(0) && valid(9));
@@ -157,7 +158,7 @@ fn keys_are_asked_for_again_after_ten_minutes_and_kept_when_the_service_is_away(
 fn keys_are_kept_when_the_service_cannot_even_be_reached() {
     let pair = Pair::ed();
     let service = Service::start(&[pair.jwk("a")]);
-    let (jwks, issuer, now) = (Jwks::new(), service.issuer(), Instant::now());
+    let (jwks, issuer, now) = (Jwks::new(Reach::Loopback), service.issuer(), Instant::now());
     let token = pair.token("a", json!({}));
     let valid = |minutes| jwks.verify_at(&token, &issuer, now + MINUTE * minutes).is_some();
     assert!(valid(0));
@@ -171,7 +172,8 @@ fn keys_are_kept_when_the_service_cannot_even_be_reached() {
 fn the_first_callers_wait_for_one_fetch_together() {
     let pair = Pair::ed();
     let service = Service::start(&[pair.jwk("a")]);
-    let (jwks, issuer, token) = (Jwks::new(), service.issuer(), pair.token("a", json!({})));
+    let (jwks, issuer, token) =
+        (Jwks::new(Reach::Loopback), service.issuer(), pair.token("a", json!({})));
     std::thread::scope(|scope| {
         let callers = [(); 8].map(|()| scope.spawn(|| jwks.verify(&token, &issuer)));
         for caller in callers {
@@ -185,7 +187,7 @@ fn the_first_callers_wait_for_one_fetch_together() {
 fn nobody_is_let_in_while_no_keys_are_there() {
     let service = Service::start(&[]);
     service.answers(503, "");
-    let (jwks, issuer, now) = (Jwks::new(), service.issuer(), Instant::now());
+    let (jwks, issuer, now) = (Jwks::new(Reach::Loopback), service.issuer(), Instant::now());
     let pair = Pair::ed();
     let token = pair.token("a", json!({}));
     assert!(jwks.verify_at(&token, &issuer, now).is_none());

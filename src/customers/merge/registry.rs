@@ -157,6 +157,10 @@ pub const OTHERS: &[(&str, &str)] = &[
         "connector_events",
         "name whom they were about as it was; an erasure looks for all who became one",
     ),
+    (
+        "webhook_deliveries",
+        "keep the order of events about whom they were about when they were told",
+    ),
     ("audit_events", "tell what was done to whom as it was done"),
     ("consent_events", "the ledger follows its consent, and names whose word it was at first"),
     ("data_requests", "name who asked; whoever answers is led to the survivor"),

@@ -55,6 +55,9 @@ const NOT_AUDITED: &[(&str, &str)] = &[
     ("remove_organization_member", JOURNAL),
     ("replay_connector_event", JOURNAL),
     ("replay_connector_events", JOURNAL),
+    ("redeliver_webhook", "sends what was sent before; the delivery's attempts tell it"),
+    ("replay_webhooks", "sends what was sent before; the deliveries' attempts tell it"),
+    ("test_webhook_endpoint", "nothing is stored"),
     ("restore_customer", JOURNAL),
     ("restore_order", JOURNAL),
     ("restore_organization", JOURNAL),
@@ -108,6 +111,10 @@ fn prepared(app: &App, operation: &Operation, client: &Client, fixtures: &Fixtur
         "restore_channel" => drop(client.delete(&channel).expect(204)),
         "resume_channel" => {
             client.send("POST", &format!("{channel}/pause"), &[], None).expect(200);
+        }
+        "enable_webhook_endpoint" => {
+            let path = format!("/v1/webhook_endpoints/{}", fixtures.id("webhook_endpoints"));
+            client.patch(&path, json!({ "status": "disabled" })).expect(200);
         }
         "merge_customers" => {
             let other = client.post("/v1/customers", json!({ "first_name": "Other" })).expect(201);

@@ -77,7 +77,12 @@ pub fn seed_data(client: &Client) -> Fixtures {
     let fulfillment = make(client, &below("fulfillments"), json!({}));
     let cart = json!({ "currency": "EUR", "customer": { "id": customer } });
     let asked = json!({ "customer_id": customer, "kind": "access" });
+    let endpoint = json!({ "url": format!("https://{unique}.example.com/hooks") });
+    let endpoint = make(client, "/v1/webhook_endpoints", endpoint);
+    let delivery = delivery(client, &endpoint, &touchpoint);
     Fixtures(BTreeMap::from([
+        ("webhook_endpoints", endpoint),
+        ("webhook_deliveries", delivery),
         ("connector_events", message),
         ("products", product),
         ("refunds", refund),
@@ -103,6 +108,22 @@ pub fn seed_data(client: &Client) -> Fixtures {
         ("tags", tag),
         ("attribute_definitions", make(client, "/v1/attribute_definitions", definition)),
     ]))
+}
+
+/// Two failed deliveries, as sending leaves them; the id of one.
+fn delivery(client: &Client, endpoint: &str, touchpoint: &str) -> String {
+    let (id, other) = (Uuid::now_v7(), Uuid::now_v7());
+    let sql = format!(
+        "insert into webhook_deliveries
+           (workspace_id, id, endpoint_id, sequence, touchpoint_id, type, status, attempts, failures,
+            next_attempt_at, created_at)
+         select workspace_id, made.id, e.id, made.sequence, '{touchpoint}', 'page.viewed', 'failed', 10,
+                10, created_at, created_at
+           from webhook_endpoints e, (values ('{id}'::uuid, 1), ('{other}', 2)) made(id, sequence)
+          where e.id = '{endpoint}'"
+    );
+    client.owner().batch_execute(&sql).expect("a delivery");
+    id.to_string()
 }
 
 /// An import with its file.

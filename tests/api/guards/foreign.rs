@@ -132,6 +132,10 @@ fn the_stored_answer_of_a_foreign_key_is_replayed_to_nobody_else() {
         if !headers.any(|header| header["name"] == "Idempotency-Key") {
             continue;
         }
+        if operation.id() == "test_webhook_endpoint" {
+            // It sends again, and says so: there is no transaction that could keep its answer.
+            continue;
+        }
         let key = Uuid::new_v4().to_string();
         let ask = |fixtures: &Fixtures, client: &Client| {
             let call = operation.call(|id| fixtures.id(&operation.resource(id)));

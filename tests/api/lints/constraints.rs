@@ -10,7 +10,7 @@ use super::source::sources;
 use crate::guards::calls::plain;
 
 /// Constraints that no request reaches, and what stands before them.
-const UNREACHED: [(&str, &str); 23] = [
+const UNREACHED: [(&str, &str); 29] = [
     ("carts_channel_exists", "the channel is looked up before; none goes for good"),
     ("carts_customer_exists", "the reference is resolved before; no customer goes for good"),
     ("connector_events_channel_exists", "the channel is looked up before; none goes for good"),
@@ -34,6 +34,12 @@ const UNREACHED: [(&str, &str); 23] = [
     ("orders_refunds_within_payments", "a draft is checked for `refund_exceeds_payment`"),
     ("organizations_employees_count_positive", "the validator's range begins at 0"),
     ("touchpoint_keys_message_taken", "ingest does nothing on conflict and finds the first one"),
+    ("webhook_attempts_delivery_exists", "the delivery is written before, by the same transaction"),
+    ("webhook_deliveries_endpoint_exists", "the endpoint is locked, and none goes for good"),
+    ("webhook_deliveries_once", "the endpoint's cursor moves on in the same transaction"),
+    ("webhook_endpoints_event_types_count", "the validator's length is 1 to 100"),
+    ("webhook_endpoints_max_concurrency_range", "the validator's range is 1 to 10"),
+    ("webhook_endpoints_signatures_listed", "a closed set in the document, each at most once"),
 ];
 
 /// Every constraint and unique index of ours, with its kind.

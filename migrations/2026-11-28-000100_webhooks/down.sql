@@ -1,0 +1,3 @@
+drop table webhook_attempts;
+drop table webhook_deliveries;
+drop table webhook_endpoints;

@@ -1,0 +1,142 @@
+//! Trying an endpoint out: one message now, and what came back.
+
+use std::sync::LazyLock;
+
+use actix_web::{HttpRequest, post};
+use serde::Serialize;
+use serde_json::{Value, json};
+use tokio::sync::{Semaphore, oneshot};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::events;
+use super::queue::Address;
+use super::send::{Answer, Message};
+use crate::auth::{Caller, Scope, blocking};
+use crate::db::{Conn, Server, Session, id};
+use crate::error::{Error, Result};
+use crate::http::boundary::is_dry_run;
+use crate::http::{Path, Reply};
+use crate::journal::{Direction, Entry, OWN_SOURCE};
+use crate::values::free::FreeObject;
+
+/// How many endpoints one process tries out at a time.
+const AT_A_TIME: usize = 4;
+static TURNS: LazyLock<Semaphore> = LazyLock::new(|| Semaphore::new(AT_A_TIME));
+
+/// What an endpoint answered.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct WebhookTest {
+    /// The `webhook-id` of the message.
+    pub message_id: Uuid,
+    /// Whether the answer was 2xx; false in a dry run, which sends nothing.
+    pub is_success: bool,
+    /// The status of the answer; null where there was none.
+    #[schema(example = 200)]
+    pub status_code: Option<i32>,
+    /// Why there was no answer, as in attempts.
+    #[schema(example = "timeout")]
+    pub error: Option<String>,
+    /// Time until the answer was there, in milliseconds.
+    #[schema(example = 87)]
+    pub latency_ms: i32,
+    /// The headers that were sent.
+    #[schema(value_type = FreeObject)]
+    pub request_headers: Value,
+    /// The headers of the answer.
+    #[schema(value_type = FreeObject)]
+    pub response_headers: Value,
+    /// The first 1024 bytes of the answer.
+    #[schema(example = "ok")]
+    pub response_body: Option<String>,
+}
+
+/// Try a webhook endpoint out
+///
+/// Sends a `webhook_endpoint.tested` event now, also to one that is disabled, waits up to ten seconds,
+/// and shows what came back. It stands neither in the log nor among the deliveries, and a repeat with
+/// the same `Idempotency-Key` sends it again. 503 while several others are being tried.
+#[utoipa::path(tag = "webhooks", security(("bearer" = ["webhooks:write"])), responses((status = 200, body = WebhookTest)))]
+#[post("/webhook_endpoints/{id}/test")]
+pub async fn test_webhook_endpoint(
+    req: HttpRequest,
+    caller: Caller,
+    endpoint: Path<Uuid>,
+) -> Result<Reply> {
+    let (app, session) = caller.must(Scope::WebhooksWrite)?.steps();
+    let is_dry_run = is_dry_run(&req)?;
+    let _turn = TURNS.try_acquire().map_err(|_all| Error::unavailable("too many webhook tests"))?;
+    let agent = app.outbound.clone();
+    let message = blocking(move || {
+        app.db.read(Server::Primary, &session, &|conn| message(conn, &session, *endpoint))
+    })
+    .await?;
+    let id = message.id;
+    let answer = if is_dry_run { None } else { Some(send(message, agent).await?) };
+    Reply::json(actix_web::http::StatusCode::OK, &WebhookTest::new(id, answer))
+}
+
+/// On a thread of its own: those of the service are for the database.
+async fn send(message: Message, agent: ureq::Agent) -> Result<Answer> {
+    let (tell, told) = oneshot::channel();
+    std::thread::Builder::new()
+        .name("webhook-test".into())
+        .spawn(move || drop(tell.send(message.send(&agent))))
+        .map_err(|error| Error::unavailable(error.to_string()))?;
+    told.await.map_err(|gone| Error::internal(gone.to_string()))
+}
+
+/// Something that did not happen, in the shape of what does.
+fn message(conn: &mut Conn, session: &Session, endpoint: Uuid) -> Result<Message> {
+    let address = Address::find(conn, endpoint)?;
+    let entry = Entry {
+        id: id::at(conn.now, 0),
+        customer_id: None,
+        origin_customer_id: None,
+        anonymous_id: None,
+        organization_id: None,
+        channel_id: None,
+        direction: Direction::Internal,
+        kind: "webhook_endpoint.tested".into(),
+        name: None,
+        source: OWN_SOURCE.into(),
+        message_id: None,
+        subject: Some(json!({ "type": "webhook_endpoint", "id": endpoint })),
+        actor: json!({ "type": session.actor.kind, "id": session.actor.id }),
+        value: None,
+        content: None,
+        context: None,
+        properties: json!({}),
+    };
+    let id = entry.id;
+    let touchpoint = entry.stored(conn.now)?;
+    let body = events::message(conn.workspace, conn.livemode, &touchpoint)?;
+    address.message(conn, (endpoint, id), body)
+}
+
+impl WebhookTest {
+    fn new(message_id: Uuid, answer: Option<Answer>) -> Self {
+        let Some(answer) = answer else {
+            return Self {
+                message_id,
+                is_success: false,
+                status_code: None,
+                error: None,
+                latency_ms: 0,
+                request_headers: json!({}),
+                response_headers: json!({}),
+                response_body: None,
+            };
+        };
+        Self {
+            message_id,
+            is_success: answer.is_success(),
+            status_code: answer.status_code,
+            error: answer.error.map(Into::into),
+            latency_ms: answer.latency_ms,
+            request_headers: answer.request_headers,
+            response_headers: answer.response_headers,
+            response_body: answer.body,
+        }
+    }
+}
