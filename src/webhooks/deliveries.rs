@@ -208,9 +208,11 @@ pub async fn redeliver_webhook(caller: Caller, id: Path<Uuid>) -> Result<Reply> 
 pub struct WebhookReplay {
     /// Events found for the endpoint at or after this.
     #[validate(custom(function = "crate::values::valid::time"))]
+    #[schema(example = "2026-03-14T00:00:00Z")]
     pub from: DateTime<Utc>,
     /// And before this.
     #[validate(custom(function = "crate::values::valid::time"))]
+    #[schema(example = "2026-03-15T00:00:00Z")]
     pub to: DateTime<Utc>,
     /// Only these types of events.
     #[validate(length(min = 1, max = 100))]

@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::TcpListener;
 use std::sync::{LazyLock, Mutex};
 
+use actix_web::dev::ServerHandle;
 use diesel::connection::SimpleConnection;
 use diesel::pg::PgConnection;
 use diesel::{Connection, RunQueryDsl};
@@ -30,6 +31,15 @@ pub struct App {
     pub base: String,
     pub state: ecrm::app::App,
     pub owner_url: String,
+    server: ServerHandle,
+}
+
+/// A service of one test ends with it, and so do its connections.
+impl Drop for App {
+    fn drop(&mut self) {
+        self.state.drain();
+        drop(self.server.stop(false));
+    }
 }
 
 static SHARED: LazyLock<App> = LazyLock::new(|| App::start(&[]));
@@ -83,14 +93,19 @@ impl App {
         let base = format!("http://{}", socket.local_addr().expect("an address"));
         let state = ecrm::app::App::new(config, &url).expect("an app");
         let served = state.clone();
+        let (tell, told) = std::sync::mpsc::channel();
         std::thread::spawn(move || {
-            actix_rt::System::new()
-                .block_on(async { ecrm::http::server::build(served, socket, Surface::Api)?.await })
-                .expect("a server");
+            let serve = async {
+                let server = ecrm::http::server::build(served, socket, Surface::Api)?;
+                tell.send(server.handle()).expect("somebody waits");
+                server.await
+            };
+            actix_rt::System::new().block_on(serve).expect("a server");
         });
+        let server = told.recv().expect("a server");
         let mut owners = OWNERS.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         owners.insert(base.clone(), owner_url.clone());
-        Self { base, state, owner_url }
+        Self { base, state, owner_url, server }
     }
 
     /// What another process on the same database would have.

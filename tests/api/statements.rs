@@ -18,10 +18,11 @@ fn seen() -> MutexGuard<'static, HashMap<String, usize>> {
     SEEN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Whether a test itself asks, not a request: the worker, which tests drive by hand, seals the
-/// events of every workspace. The thread of a test has its path for a name.
-fn on_thread_of_a_test() -> bool {
-    std::thread::current().name().is_some_and(|name| name.contains("::"))
+/// Whether it is no request that asks. The worker, which tests drive by hand, seals the events of every
+/// workspace, and one thread brings all feeds forward. The thread of a test has its path for a name.
+fn on_thread_of_no_request() -> bool {
+    let is_other = |name: &str| name.contains("::") || name == "feed";
+    std::thread::current().name().is_some_and(is_other)
 }
 
 struct Counter;
@@ -29,7 +30,7 @@ struct Counter;
 impl Instrumentation for Counter {
     fn on_connection_event(&mut self, event: InstrumentationEvent<'_>) {
         let InstrumentationEvent::StartQuery { query, .. } = event else { return };
-        if WATCHED.load(Ordering::Relaxed) == 0 || on_thread_of_a_test() {
+        if WATCHED.load(Ordering::Relaxed) == 0 || on_thread_of_no_request() {
             return;
         }
         let text = query.to_string();

@@ -139,6 +139,15 @@ fn prepared(app: &App, operation: &Operation, client: &Client, fixtures: &Fixtur
             client.send("POST", &path, &[], None).expect(200);
             while ecrm::worker::round(&app.state, Uuid::now_v7()).expect("a round") > 0 {}
         }
+        "retry_job" => {
+            let id = Uuid::now_v7();
+            let failed = "insert into jobs (workspace_id, id, queue, kind, payload, state, run_at, attempts,
+                                            max_attempts, created_at, finished_at)
+                          values ($1, $2, 'merges', 'customers.scan', '{}', 'failed', now(), 10, 10, now(), now())";
+            let failed = diesel::sql_query(failed).bind::<SqlUuid, _>(client.workspace_id);
+            failed.bind::<SqlUuid, _>(id).execute(&mut app.owner()).expect("a failed job");
+            return Call { path: format!("/v1/jobs/{id}/retry"), ..call };
+        }
         "accept_merge_candidate" => return call.saying(&json!({})),
         "upsert_channel" => return call.saying(&json!({ "type": "email", "name": "Mail" })),
         "create_token" | "revoke_token" => return session(operation, client, call),

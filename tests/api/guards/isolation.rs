@@ -176,8 +176,9 @@ fn essence(answer: &Answer, ids: &[&str]) -> (u16, String, Vec<(String, String)>
     let headers = answer.headers.iter().filter(|(name, _)| !varying.contains(&name.as_str()));
     let mut headers: Vec<_> = headers.map(|(n, v)| (n.clone(), v.clone())).collect();
     headers.sort();
-    let text = ids.iter().fold(body.to_string(), |text, id| text.replace(id, "ID"));
-    (answer.status, text, headers)
+    let equal = |text: String| ids.iter().fold(text, |text, id| text.replace(id, "ID"));
+    headers.iter_mut().for_each(|(_, value)| *value = equal(std::mem::take(value)));
+    (answer.status, equal(body.to_string()), headers)
 }
 
 /// As a whole, or as the one item of a batch.

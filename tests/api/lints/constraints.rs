@@ -10,14 +10,13 @@ use super::source::sources;
 use crate::guards::calls::plain;
 
 /// Constraints that no request reaches, and what stands before them.
-const UNREACHED: [(&str, &str); 29] = [
+const UNREACHED: [(&str, &str); 28] = [
     ("carts_channel_exists", "the channel is looked up before; none goes for good"),
     ("carts_customer_exists", "the reference is resolved before; no customer goes for good"),
     ("connector_events_channel_exists", "the channel is looked up before; none goes for good"),
     ("connector_events_delivery_taken", "`keep` does nothing on conflict and finds the first one"),
     ("consent_events_consent_exists", "the consent is written before, by the same transaction"),
     ("data_request_pieces_request_exists", "the job has read the request, and none is deleted"),
-    ("jobs_unique_key_taken", "`jobs::insert` does nothing on conflict; callers name no keys"),
     ("memberships_period_ordered", "`NewMembership` is checked for `invalid_period`"),
     ("merge_candidates_pair_ordered", "`suggest` puts the smaller id first"),
     ("merge_candidates_pair_taken", "`suggest` does nothing on conflict"),

@@ -119,6 +119,21 @@ fn plant(app: &App, ada: &str) -> Vec<Planted> {
            from customers where id = '{ada}'"
     ))
     .expect("what was done in bulk");
+    // An endpoint that was told of the customer.
+    pg.batch_execute(&format!(
+        "insert into webhook_endpoints (workspace_id, id, url, event_types, signatures, max_concurrency,
+                status, sealed, public_key, cursor, version, created_at, updated_at)
+         select workspace_id, id, 'https://erp.example.com', array['*'], array['v1'], 1, 'disabled', '', '',
+                0, 1, created_at, created_at from customers where id = '{ada}';
+         insert into webhook_deliveries (workspace_id, id, endpoint_id, sequence, touchpoint_id, customer_id,
+                type, status, attempts, failures, next_attempt_at, created_at)
+         select workspace_id, id, id, 1, id, id, 'customer.created', 'delivered', 1, 0, created_at, created_at
+           from customers where id = '{ada}';
+         insert into webhook_attempts (workspace_id, id, delivery_id, number, attempted_at, latency_ms,
+                request_headers, response_headers)
+         select workspace_id, id, id, 1, created_at, 1, '{{}}', '{{}}' from customers where id = '{ada}'"
+    ))
+    .expect("what was sent");
     for table in TABLES.iter().filter(|table| !OF_STAFF.contains(&table.table)) {
         for column in table.pii {
             if table.table == "touchpoint_keys" {
