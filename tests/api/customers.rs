@@ -8,11 +8,11 @@ mod refusals;
 mod upsert;
 
 use diesel::RunQueryDsl;
-use diesel::sql_types::{BigInt, Text, Uuid as SqlUuid};
+use diesel::sql_types::Text;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::harness::{Answer, App, Client};
+use crate::harness::{Answer, App, Client, sums_of};
 
 pub const PATH: &str = "/v1/customers";
 
@@ -59,12 +59,6 @@ struct Table {
     name: String,
 }
 
-#[derive(diesel::QueryableByName)]
-struct Sum {
-    #[diesel(sql_type = BigInt)]
-    sum: i64,
-}
-
 /// One number per table over the rows of a workspace of the shared service, which others cannot
 /// change meanwhile. Of keys the time of the last use may, and a worker that another test drives may
 /// seal the events of every workspace.
@@ -79,15 +73,13 @@ pub fn footprint(workspace: Uuid) -> Vec<(String, i64)> {
     )
     .load(&mut pg)
     .expect("tables");
-    let mut sum = |name: &str| {
-        let sql = format!(
-            "select coalesce(sum(hashtextextended((to_jsonb(t) - 'seal_id')::text, 0)::numeric
-               % 1000000007), 0)::bigint as sum from {name} t where workspace_id = $1"
-        );
-        let query = diesel::sql_query(sql).bind::<SqlUuid, _>(workspace);
-        query.get_result::<Sum>(&mut pg).expect("a sum").sum
-    };
-    tables.into_iter().map(|table| (table.name.clone(), sum(&table.name))).collect()
+    let sums = tables.iter().map(|Table { name }| {
+        format!(
+            "select '{name}' as name, coalesce(sum(hashtextextended((to_jsonb(t) - 'seal_id')::text, 0)
+               ::numeric % 1000000007), 0)::bigint as sum from {name} t where workspace_id = '{workspace}'"
+        )
+    });
+    sums_of(&mut pg, sums)
 }
 
 /// Fails unless `act` leaves every row of the workspace as it was.

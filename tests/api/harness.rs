@@ -150,11 +150,6 @@ impl App {
             #[diesel(sql_type = diesel::sql_types::Text)]
             name: String,
         }
-        #[derive(diesel::QueryableByName)]
-        struct Sum {
-            #[diesel(sql_type = diesel::sql_types::BigInt)]
-            sum: i64,
-        }
         let mut pg = self.owner();
         let tables: Vec<Row> = diesel::sql_query(
             "select relname::text as name from pg_class join pg_namespace n on n.oid = relnamespace
@@ -164,21 +159,31 @@ impl App {
         )
         .load(&mut pg)
         .expect("tables");
-        let sum = |pg: &mut PgConnection, name: &str| {
-            let sql = format!(
-                "select coalesce(sum(hashtextextended(t::text, 0)::numeric % 1000000007), 0)::bigint
-                   as sum from {name} t"
-            );
-            diesel::sql_query(sql).get_result::<Sum>(pg).expect("a sum").sum
-        };
-        tables
-            .into_iter()
-            .map(|row| {
-                let s = sum(&mut pg, &row.name);
-                (row.name, s)
-            })
-            .collect()
+        let sums = tables.iter().map(|Row { name }| {
+            format!(
+                "select '{name}' as name, coalesce(sum(hashtextextended(t::text, 0)::numeric
+                   % 1000000007), 0)::bigint as sum from {name} t"
+            )
+        });
+        sums_of(&mut pg, sums)
     }
+}
+
+/// The sum that each of these statements makes of a table.
+pub fn sums_of(
+    pg: &mut PgConnection,
+    statements: impl Iterator<Item = String>,
+) -> Vec<(String, i64)> {
+    #[derive(diesel::QueryableByName)]
+    struct Sum {
+        #[diesel(sql_type = diesel::sql_types::Text)]
+        name: String,
+        #[diesel(sql_type = diesel::sql_types::BigInt)]
+        sum: i64,
+    }
+    let all = statements.collect::<Vec<_>>().join(" union all ");
+    let sums: Vec<Sum> = diesel::sql_query(format!("{all} order by 1")).load(pg).expect("sums");
+    sums.into_iter().map(|Sum { name, sum }| (name, sum)).collect()
 }
 
 /// Address of a transaction pooler in front of `DATABASE_URL`, through which the service then goes

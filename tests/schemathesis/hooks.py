@@ -40,6 +40,9 @@ def before_call(context, case, kwargs):
         if known and re.search(r"(^|_)id$", parameter) and "/external/" not in case.path:
             if CHANCE.random() < 0.8:
                 case.path_parameters[parameter] = CHANCE.choice(known)
+    if is_positive and case.path == "/v1/changes" and case.query:
+        # It would be waited for.
+        case.query.pop("wait", None)
     if is_positive and is_stateful(case) and case.query:
         # What the next step asks for must have been made.
         case.query.pop("dry_run", None)
