@@ -87,7 +87,7 @@ fn queue(
     jobs::enqueue_as(pg, WorkspaceId::FIRST, id_of(kind, due), &job, now).map(drop)
 }
 
-/// The same for every worker: a UUIDv8 of the kind and the time.
+/// The same for every worker: a UUID made of the kind and the time.
 fn id_of(kind: &str, due: DateTime<Utc>) -> Uuid {
     let mut bytes = [0; 16];
     bytes.copy_from_slice(&sha256(format!("{kind} {}", due.timestamp()).as_bytes())[..16]);

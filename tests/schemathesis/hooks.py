@@ -16,6 +16,7 @@ from schemathesis.generation.meta import TestPhase
 # The id of the key that makes the requests.
 OWN_KEY = os.environ["ECRM_OWN_KEY_ID"]
 KEPT = 20
+ORDERS = 300
 MADE = {}
 CHANCE = random.Random(7)
 
@@ -43,6 +44,9 @@ def before_call(context, case, kwargs):
     if is_positive and case.path == "/v1/changes" and case.query:
         # It would be waited for.
         case.query.pop("wait", None)
+    if is_positive and case.path == "/v1/orders/batch" and isinstance(case.body, dict):
+        # A debug build takes longer than any answer may for a thousand.
+        del case.body.get("items", [])[ORDERS:]
     if is_positive and is_stateful(case) and case.query:
         # What the next step asks for must have been made.
         case.query.pop("dry_run", None)

@@ -47,7 +47,7 @@ fn an_event_arrives_signed_at_every_endpoint_that_wants_it() {
     };
     let (oslo, bergen) = (visit("Oslo"), visit("Bergen"));
     let all = wait_for("both", || Some(sinks[0].came()).filter(|came| came.len() == 2));
-    let ids: Vec<&str> = all.iter().map(|message| message.id()).collect();
+    let ids: Vec<&str> = all.iter().map(Message::id).collect();
     assert_eq!(ids, [&oslo, &bergen], "of one customer, one after the other");
     let first = &all[0];
     assert_eq!(first.signatures_by(made.json["secret"].as_str().expect("a secret")), 1);
@@ -356,7 +356,7 @@ fn a_range_is_sent_again() {
     let all = replay(json!({ "from": from, "to": to })).expect(202).json;
     assert_eq!((&all["queued"], &all["is_complete"]), (&json!(3), &json!(true)));
     let came = wait_for("all again", || Some(sink.came()).filter(|came| came.len() == 6));
-    let again: Vec<&str> = came[3..].iter().map(|message| message.id()).collect();
+    let again: Vec<&str> = came[3..].iter().map(Message::id).collect();
     assert_eq!(again, visits);
     let backwards = json!({ "from": to, "to": from });
     assert_eq!(replay(backwards).expect(422).fault(), ("invalid_range", "#/to"));
