@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use diesel::connection::SimpleConnection;
 use serde_json::{Value, json};
 
-use super::sink::{Mode, Sink};
+use super::sink::{Message, Mode, Sink};
 use super::{
     SENDING, at, customer, deliveries, delivery_in, endpoint, happen, hurry, send, sending,
     wait_for,
