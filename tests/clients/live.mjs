@@ -53,10 +53,10 @@ const expected = ["Second", "First", "Before", "customer.created"];
 if (JSON.stringify(shown) !== JSON.stringify(expected)) throw new Error(`the page shows ${shown}`);
 if (complaints.length > 0) throw new Error(complaints.join("\n"));
 
-// A token that is over: the page says so instead of trying for ever.
-const late_page = await browser.newPage();
-await late_page.goto(address(`${LIVE_TOKEN}x`));
-await late_page.waitForFunction(() => /credential|token/.test(document.getElementById("state").textContent));
+// A token that is no good: the page says that it cannot, instead of trying for ever.
+const refused = await browser.newPage();
+await refused.goto(address(`${LIVE_TOKEN}x`));
+await refused.waitForFunction(() => !/^(Loading|Live)/.test(document.getElementById("state").textContent));
 
 await browser.close();
 site.close();
