@@ -100,7 +100,7 @@ impl Feeds {
 pub fn start(app: App) -> std::io::Result<JoinHandle<()>> {
     std::thread::Builder::new().name("feed".into()).spawn(move || {
         while !app.is_draining() {
-            if let Err(error) = round(&app.db, &app.feeds) {
+            if let Err(error) = round(&app) {
                 log::warn!("feed: {error}");
                 std::thread::sleep(AFTER_AN_ERROR);
             }
@@ -110,9 +110,14 @@ pub fn start(app: App) -> std::io::Result<JoinHandle<()>> {
     })
 }
 
-fn round(db: &Db, feeds: &Feeds) -> Result<()> {
-    feed::advance_all(db)?;
+/// Bringing feeds forward is work like jobs; a process that leaves that to others does it for its own
+/// listeners.
+fn round(app: &App) -> Result<()> {
+    let (db, feeds) = (&app.db, &app.feeds);
     let heard = feeds.heard();
+    if app.config.run_jobs || !heard.is_empty() {
+        feed::advance_all(db)?;
+    }
     if heard.is_empty() {
         return Ok(());
     }
