@@ -96,9 +96,24 @@ fn end(app: &App, threads: Vec<JoinHandle<()>>) -> Result<()> {
     }
     if silent {
         log::warn!("a background thread is not done");
-        worker::give_back(app);
+        give_back(app);
     }
     Ok(())
+}
+
+/// Gives unfinished jobs back, unless it is the database that is silent: nobody waits for that.
+fn give_back(app: &App) {
+    const PATIENCE: Duration = Duration::from_secs(1);
+    let (tell, told) = std::sync::mpsc::channel();
+    let app = app.clone();
+    std::thread::spawn(move || {
+        worker::give_back(&app);
+        // Nobody listens any more where this took too long.
+        tell.send(()).ok();
+    });
+    if told.recv_timeout(PATIENCE).is_err() {
+        log::warn!("unfinished jobs wait for the end of their lease");
+    }
 }
 
 /// Makes the demo workspace on the first start and says where to begin.
