@@ -4,8 +4,8 @@
 #   ECRM_KEY=ecrm_sk_… examples/load.sh
 #
 # ECRM_URL  where the API answers (default http://127.0.0.1:8080)
-# ECRM_KEY  a secret key that may write attribute definitions, organizations, channels, customers
-#           and touchpoints
+# ECRM_KEY  a secret key that may write attribute definitions, organizations, channels, customers,
+#           products, orders and touchpoints
 #
 # Running it twice is harmless: what is there already is left alone. Needs curl 7.82 and jq 1.6.
 set -euo pipefail
@@ -50,6 +50,8 @@ load_one_by_one attribute_definitions
 load organizations
 load channels
 load customers
+load products
+load orders
 load touchpoints
 
 ada=$(call --fail "$api/customers/lookup?type=external&source=alpenglow&value=c-1001" | jq --raw-output .id)

@@ -9,12 +9,13 @@ use serde_json::{Value, json};
 use utoipa::OpenApi;
 use utoipa_actix_web::AppExt;
 use utoipa_actix_web::scope::scope;
-use utoipa_actix_web::service_config::ServiceConfig;
 use utoipa_swagger_ui::{Config, SwaggerUi, Url};
 
 use crate::auth;
+use crate::http::ServiceConfig;
 use crate::http::boundary;
-use crate::openapi::Routes;
+use crate::http::service_config::{describe, serve};
+use crate::openapi::{Routes, events};
 
 /// The head of the document.
 #[derive(OpenApi)]
@@ -25,7 +26,9 @@ use crate::openapi::Routes;
             Every call carries a key or token: `ecrm key create --workspace demo` prints one, and so \
             does the first start. Try\n\n    \
             curl -H \"Authorization: Bearer $ECRM_KEY\" \"$ECRM_URL/v1/customers?q=ada&limit=1\"\n\n\
-            or press *Authorize* and try any operation below.",
+            or press *Authorize* and try any operation below. What happens, as touchpoints, the change feed and \
+            webhooks tell it, has a catalogue of its own: [every type of event](/events.json) with a JSON \
+            Schema and an example.",
         license(name = "Apache-2.0 OR MIT", identifier = "Apache-2.0 OR MIT")
     ),
     tags(
@@ -58,6 +61,15 @@ use crate::openapi::Routes;
     )
 )]
 struct Head;
+
+/// What stands outside `/v1`, and needs no credential of a workspace.
+fn public(api: &mut ServiceConfig) {
+    api.configure(crate::platform::routes)
+        .configure(crate::consents::public_routes)
+        .configure(crate::privacy::public_routes)
+        .configure(crate::connectors::public_routes)
+        .configure(crate::bulk::public_routes);
+}
 
 /// Every resource below `/v1`.
 fn resources(api: &mut ServiceConfig) {
@@ -98,18 +110,12 @@ where
     let docs = SwaggerUi::new("/docs/{_:.*}")
         .config(Config::new([Url::new("ecrm", "/openapi.json")]).persist_authorization(true));
     // The last layer is the outermost: no credential, no word about anything else.
-    let v1 = scope("/v1")
+    let v1 = web::scope("/v1")
         .wrap(from_fn(boundary::known_parameters))
         .wrap(from_fn(auth::identify))
-        .configure(resources);
-    app.into_utoipa_app()
-        .configure(crate::platform::routes)
-        .configure(crate::consents::public_routes)
-        .configure(crate::privacy::public_routes)
-        .configure(crate::connectors::public_routes)
-        .configure(crate::bulk::public_routes)
+        .configure(serve(resources));
+    app.configure(serve(public))
         .service(v1)
-        .into_app()
         .service(docs)
         .configure(crate::platform::plain_routes)
         .app_data(web::Data::new(spec))
@@ -121,16 +127,14 @@ pub fn mount_platform<T>(app: actix_web::App<T>) -> actix_web::App<T>
 where
     T: ServiceFactory<ServiceRequest, Config = (), Error = actix_web::Error, InitError = ()>,
 {
-    app.into_utoipa_app()
-        .configure(crate::platform::routes)
-        .into_app()
+    app.configure(serve(crate::platform::routes))
         .app_data(web::Data::new(spec()))
         .default_service(web::to(boundary::unmatched))
 }
 
-/// The document, as text and as a table of what exists.
+/// The document, as text and as a table of what exists. The tree that they are made from
+/// takes some 20 MiB, which nobody needs while serving.
 pub struct Spec {
-    pub document: Value,
     /// Pretty-printed, as committed in `openapi/openapi.json`.
     pub text: String,
     pub routes: Routes,
@@ -143,23 +147,32 @@ pub fn spec() -> &'static Spec {
     &SPEC
 }
 
+/// The document of this binary as a tree, for who looks at it closely.
+pub fn document() -> Value {
+    serde_json::from_str(&spec().text).expect("BUG: the document is JSON")
+}
+
+/// The catalogue of events, pretty-printed, as committed in `openapi/events.json`.
+pub fn events() -> &'static str {
+    static TEXT: LazyLock<String> = LazyLock::new(|| {
+        format!("{:#}\n", events::catalogue(&document(), crate::touchpoints::is_own))
+    });
+    &TEXT
+}
+
 impl Spec {
     fn build() -> Self {
         let (_, api) = actix_web::App::new()
             .into_utoipa_app()
             .openapi(Head::openapi())
-            .configure(crate::platform::routes)
-            .configure(crate::consents::public_routes)
-            .configure(crate::privacy::public_routes)
-            .configure(crate::connectors::public_routes)
-            .configure(crate::bulk::public_routes)
-            .service(scope("/v1").configure(resources))
+            .configure(describe(public))
+            .service(scope("/v1").configure(describe(resources)))
             .split_for_parts();
         let mut raw = serde_json::to_value(api).expect("BUG: the document is JSON");
         raw["info"]["version"] = json!(env!("CARGO_PKG_VERSION"));
-        let document = crate::openapi::finish(raw);
-        let text = format!("{document:#}\n");
-        let routes = Routes::of(&document);
-        Self { document, text, routes }
+        let tree = crate::openapi::finish(raw);
+        let text = format!("{tree:#}\n");
+        let routes = Routes::of(&tree);
+        Self { text, routes }
     }
 }

@@ -11,7 +11,6 @@ use actix_web::{HttpRequest, delete, get, patch, post};
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::prelude::*;
 use serde_json::{Value, json};
-use utoipa_actix_web::service_config::ServiceConfig;
 use uuid::Uuid;
 
 pub use types::{ApiKey, ApiKeyFilter, ApiKeyPatch, ApiKeyRotation, ApiKeyWithSecret, NewApiKey};
@@ -23,7 +22,9 @@ use crate::db::keyset::{SortKey, SortKind};
 use crate::db::{Actor, Conn, Db, Outcome, Tx, Via, WorkspaceId};
 use crate::error::{Code, Error, OnConstraint, Result};
 use crate::http::boundary::is_dry_run;
-use crate::http::{Created, Found, IfMatch, Json, List, NoContent, Page, Path, Query, Reply};
+use crate::http::{
+    Created, Found, IfMatch, Json, List, NoContent, Page, Path, Query, Reply, ServiceConfig,
+};
 use crate::journal::{Change, differences, record};
 use crate::schema::api_keys;
 use crate::workspaces::Workspace;

@@ -1,6 +1,6 @@
 //! Every setting, read from the environment once at start.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -11,8 +11,8 @@ pub const SETTINGS: &[(&str, &str, &str)] = &[
     ("ECRM_BIND", "127.0.0.1:8080", "Address and port to listen on."),
     (
         "ECRM_PUBLIC_URL",
-        "http://127.0.0.1:8080",
-        "Where callers reach the service; issuer of its tokens.",
+        "",
+        "Where callers reach the service; issuer of its tokens. Empty: http at ECRM_BIND.",
     ),
     (
         "ECRM_DATA_DIR",
@@ -154,9 +154,10 @@ impl Config {
     /// Reads any source of names and values, so that tests need no process environment.
     pub fn from_lookup(lookup: &dyn Fn(&str) -> Option<String>) -> Result<Self, String> {
         let env = Env(lookup);
+        let bind = env.parse("ECRM_BIND")?;
         Ok(Self {
-            bind: env.parse("ECRM_BIND")?,
-            public_url: env.text("ECRM_PUBLIC_URL").trim_end_matches('/').into(),
+            bind,
+            public_url: env.public_url(bind),
             data_dir: env.text("ECRM_DATA_DIR").into(),
             database_url: env.optional("DATABASE_URL"),
             database_read_url: env.optional("DATABASE_READ_URL"),
@@ -211,6 +212,11 @@ impl Env<'_> {
             .map_err(|_error| format!("{name}: `{text}` is not a value this setting can take"))
     }
 
+    fn public_url(&self, bind: SocketAddr) -> String {
+        let url = self.optional("ECRM_PUBLIC_URL").unwrap_or_else(|| local_url(bind));
+        url.trim_end_matches('/').into()
+    }
+
     fn address(&self, name: &str) -> Result<Option<SocketAddr>, String> {
         self.optional(name).map(|_| self.parse(name)).transpose()
     }
@@ -254,6 +260,14 @@ impl Env<'_> {
     }
 }
 
+/// Where a caller on this machine reaches what listens on an address.
+fn local_url(mut address: SocketAddr) -> String {
+    if address.ip().is_unspecified() {
+        address.set_ip(Ipv4Addr::LOCALHOST.into());
+    }
+    format!("http://{address}")
+}
+
 /// The text of `.env.example`.
 pub fn env_example() -> String {
     let mut text = String::from(
@@ -279,6 +293,16 @@ mod tests {
         assert_eq!(config.bind.port(), 8080);
         assert_eq!(config.database_url, None);
         assert_eq!(config.pooler, Pooler::None);
+    }
+
+    #[test]
+    fn without_a_public_url_callers_are_sent_to_where_the_service_listens() {
+        let url = |bind| with("ECRM_BIND", bind).unwrap().public_url;
+        assert_eq!(url("127.0.0.1:8080"), "http://127.0.0.1:8080");
+        assert_eq!(url("0.0.0.0:9000"), "http://127.0.0.1:9000");
+        assert_eq!(url("[::1]:9000"), "http://[::1]:9000");
+        let stated = with("ECRM_PUBLIC_URL", "https://crm.example.com/").unwrap();
+        assert_eq!(stated.public_url, "https://crm.example.com");
     }
 
     #[test]

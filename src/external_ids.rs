@@ -99,6 +99,12 @@ pub fn find_many(
 /// Replaces the references of a record; 409 names the record that holds one already.
 pub fn replace(tx: &mut Tx, owner: Owner, record: Uuid, references: &[ExternalId]) -> Result<()> {
     release(tx, owner, record)?;
+    claim(tx, owner, record, references)
+}
+
+/// Stores the references of a record that has none, being new or restored; 409 names the record that
+/// holds one already.
+pub fn claim(tx: &mut Tx, owner: Owner, record: Uuid, references: &[ExternalId]) -> Result<()> {
     let rows: Vec<_> = references
         .iter()
         .map(|reference| {

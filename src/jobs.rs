@@ -54,7 +54,7 @@ pub struct NewJob {
 }
 
 /// Work that this process has leased.
-#[derive(Debug, Clone, Queryable, Selectable)]
+#[derive(Debug, Clone, QueryableByName)]
 #[diesel(table_name = jobs)]
 pub struct Job {
     pub workspace_id: WorkspaceId,
@@ -126,13 +126,7 @@ const CLAIM: &str = "
     )
     update jobs set state = 'running', locked_by = $4, locked_until = $5, attempts = attempts + 1
       from due where jobs.workspace_id = $1 and jobs.id = due.id
-    returning jobs.id";
-
-#[derive(QueryableByName)]
-struct Claimed {
-    #[diesel(sql_type = SqlUuid)]
-    id: Uuid,
-}
+    returning jobs.*";
 
 /// Whose turn it is: workspaces are served one after the other.
 pub struct Turn {
@@ -186,17 +180,14 @@ impl Turn {
         workspace: WorkspaceId,
         now: DateTime<Utc>,
     ) -> Result<Option<Job>> {
-        let claimed = diesel::sql_query(CLAIM)
+        Ok(diesel::sql_query(CLAIM)
             .bind::<SqlUuid, _>(workspace)
             .bind::<Timestamptz, _>(now)
             .bind::<SmallInt, _>(self.at_least.number())
             .bind::<SqlUuid, _>(self.worker)
             .bind::<Timestamptz, _>(now + LEASE)
-            .get_result::<Claimed>(pg)
-            .optional()?;
-        let Some(Claimed { id }) = claimed else { return Ok(None) };
-        let job = of(workspace).filter(jobs::id.eq(id)).select(Job::as_select());
-        Ok(Some(job.first(pg)?))
+            .get_result(pg)
+            .optional()?)
     }
 }
 

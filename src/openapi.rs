@@ -3,6 +3,7 @@
 //!
 //! `docs/CONVENTIONS.md` names the rules (R1 to R20); `tests/api/rules.rs` checks them.
 
+pub mod events;
 mod examples;
 mod operations;
 mod routes;

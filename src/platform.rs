@@ -4,11 +4,11 @@ use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, get, web};
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::app::App;
 use crate::auth::blocking;
 use crate::error::{Code, Error, Result};
+use crate::http::ServiceConfig;
 
 /// Whether the service works.
 #[derive(Debug, Serialize, ToSchema)]
@@ -40,11 +40,12 @@ pub fn routes(api: &mut ServiceConfig) {
     api.service(get_liveness).service(get_readiness).service(get_metrics).service(get_problem_type);
 }
 
-/// What stands outside the document: the document itself and the way to the docs page.
+/// What stands outside the document: the document itself, that of events, and the way to the docs page.
 pub fn plain_routes(api: &mut web::ServiceConfig) {
     api.route("/", web::get().to(lead_to_docs))
         .route("/docs", web::get().to(lead_to_docs))
-        .route("/openapi.json", web::get().to(document));
+        .route("/openapi.json", web::get().to(document))
+        .route("/events.json", web::get().to(events));
 }
 
 impl Health {
@@ -121,8 +122,16 @@ async fn lead_to_docs() -> HttpResponse {
 }
 
 async fn document() -> HttpResponse {
+    published(crate::api::spec().text.as_str())
+}
+
+async fn events() -> HttpResponse {
+    published(crate::api::events())
+}
+
+fn published(text: &'static str) -> HttpResponse {
     HttpResponse::Ok()
         .content_type("application/json")
         .insert_header((header::CACHE_CONTROL, "public, max-age=300"))
-        .body(crate::api::spec().text.as_str())
+        .body(text)
 }

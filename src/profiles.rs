@@ -3,14 +3,13 @@
 use actix_web::get;
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa_actix_web::service_config::ServiceConfig;
 use uuid::Uuid;
 
 use crate::auth::{Caller, Scope};
 use crate::customers::{Customer, Identity, identities};
 use crate::error::Result;
 use crate::http::reply::Plain;
-use crate::http::{Path, Reply};
+use crate::http::{Path, Reply, ServiceConfig};
 use crate::journal::{self, Touchpoint};
 use crate::organizations::{self, Membership};
 

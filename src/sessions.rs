@@ -13,7 +13,6 @@ use chrono::{DateTime, TimeDelta, Utc};
 use diesel::PgConnection;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use utoipa_actix_web::service_config::ServiceConfig;
 use uuid::Uuid;
 use validator::Validate;
 
@@ -26,6 +25,7 @@ use crate::auth::{Scopes, blocking, password};
 use crate::db::{Actor, ActorKind, Outcome, Via};
 use crate::error::Result;
 use crate::http::Reply;
+use crate::http::ServiceConfig;
 use crate::http::rate_limit::Bucket;
 use crate::seal::Secret;
 use crate::users::logins::{self, Account};

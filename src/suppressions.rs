@@ -17,7 +17,6 @@ use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::{IntoParams, ToSchema};
-use utoipa_actix_web::service_config::ServiceConfig;
 use uuid::Uuid;
 use validator::Validate;
 
@@ -32,7 +31,7 @@ use crate::db::keyset::{SortKey, SortKind};
 use crate::db::{Conn, Tx, WorkspaceId};
 use crate::error::{Error, Result};
 use crate::http::reply::Plain;
-use crate::http::{AnyOf, Json, List, NoContent, Page, Path, Query, Reply};
+use crate::http::{AnyOf, Json, List, NoContent, Page, Path, Query, Reply, ServiceConfig};
 use crate::journal::{Change, record};
 use crate::schema::suppressions;
 use crate::values::time::truncate;

@@ -9,7 +9,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use serde_with::rust::double_option;
 use utoipa::ToSchema;
-use utoipa_actix_web::service_config::ServiceConfig;
 use uuid::Uuid;
 use validator::{Validate, ValidationError};
 
@@ -20,7 +19,8 @@ use crate::db::{Conn, Tx, WorkspaceId};
 use crate::error::{Error, OnConstraint, Result};
 use crate::http::json::never_null;
 use crate::http::{
-    Created, Found, IfMatch, Json, List, NoContent, Page, Path, Query, Reply, Versioned,
+    Created, Found, IfMatch, Json, List, NoContent, Page, Path, Query, Reply, ServiceConfig,
+    Versioned,
 };
 use crate::journal::{Change, differences, record};
 use crate::schema::tags;

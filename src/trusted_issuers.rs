@@ -10,7 +10,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use serde_with::rust::double_option;
 use utoipa::{IntoParams, ToSchema};
-use utoipa_actix_web::service_config::ServiceConfig;
 use uuid::Uuid;
 use validator::Validate;
 
@@ -23,7 +22,8 @@ use crate::db::{Conn, Tx, WorkspaceId};
 use crate::error::{Error, Result};
 use crate::http::json::{never_null, null_empties};
 use crate::http::{
-    Created, Found, IfMatch, Json, List, NoContent, Page, Path, Query, Reply, Versioned,
+    Created, Found, IfMatch, Json, List, NoContent, Page, Path, Query, Reply, ServiceConfig,
+    Versioned,
 };
 use crate::journal::{Change, differences, record};
 use crate::schema::trusted_issuers;

@@ -9,7 +9,6 @@ use actix_web::{delete, get, patch, post};
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use serde_json::{Value, json};
-use utoipa_actix_web::service_config::ServiceConfig;
 use uuid::Uuid;
 
 pub use types::{NewUser, User, UserFilter, UserPatch, UserStatus, strong};
@@ -19,7 +18,9 @@ use crate::auth::{Caller, Identity, Role, Scope, blocking, password};
 use crate::db::keyset::{SortKey, SortKind};
 use crate::db::{Conn, Tx, WorkspaceId};
 use crate::error::{Code, Error, OnConstraint, Rejection, Result};
-use crate::http::{Created, Found, IfMatch, Json, List, NoContent, Page, Path, Query, Reply};
+use crate::http::{
+    Created, Found, IfMatch, Json, List, NoContent, Page, Path, Query, Reply, ServiceConfig,
+};
 use crate::journal::{Change, differences, record};
 use crate::schema::users;
 use crate::seal::Secret;

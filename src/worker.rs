@@ -170,11 +170,8 @@ fn session(app: &App, workspace: WorkspaceId) -> Result<Session> {
 /// Counts what customers spent again, live and test, in another currency of the workspace.
 fn recount_orders(app: &App, session: &Session, _: &Job) -> Result<()> {
     let workspace = app.db.system(|pg| Workspace::get(pg, session.home))?;
-    for livemode in [true, false] {
-        let place = workspace.session(livemode, Actor::SYSTEM, Via::default()).workspace;
-        upkeep::step_through(app, vec![place], orders::recount)?;
-    }
-    Ok(())
+    let place = |livemode| workspace.session(livemode, Actor::SYSTEM, Via::default()).workspace;
+    upkeep::step_through(app, vec![place(true), place(false)], orders::recount)
 }
 
 /// Renews what the process keeps in memory: the origins that workspaces allow.

@@ -15,7 +15,6 @@ use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
-use utoipa_actix_web::service_config::ServiceConfig;
 use uuid::Uuid;
 use validator::{Validate, ValidationError};
 
@@ -31,7 +30,7 @@ use crate::db::json::Jsonb;
 use crate::db::{Actor, Conn, Db, Session, Tx, Via, WorkspaceId};
 use crate::error::{Error, Result};
 use crate::http::json::never_null;
-use crate::http::{Found, IfMatch, Json, Reply, Versioned};
+use crate::http::{Found, IfMatch, Json, Reply, ServiceConfig, Versioned};
 use crate::jobs::{self, NewJob, Priority};
 use crate::journal::{Change, differences, record};
 use crate::schema::{cors_origins, workspace_slugs, workspaces};

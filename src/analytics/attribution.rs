@@ -10,7 +10,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::chart::{Bar, Chart, ChartStyle, Unit};
 use super::period::{Calendar, Period};
 use super::{draw, rounded, show};
-use crate::auth::Caller;
+use crate::auth::{Caller, TokenInAddress};
 use crate::db::{Conn, id};
 use crate::error::{Error, Result};
 use crate::http::{Query, Reply};
@@ -114,7 +114,7 @@ pub async fn get_attribution(
 /// Draw the credit for orders
 ///
 /// The revenue of the twelve that get most, as an SVG image.
-#[utoipa::path(tag = "analytics", security(("bearer" = ["analytics:read"])), params(AttributionRules, Period, ChartStyle), responses((status = 200, body = String, content_type = "image/svg+xml", description = "The chart.")))]
+#[utoipa::path(tag = "analytics", security(("bearer" = ["analytics:read"])), params(AttributionRules, Period, ChartStyle, TokenInAddress), responses((status = 200, body = String, content_type = "image/svg+xml", description = "The chart.")))]
 #[get("/analytics/attribution/chart.svg")]
 pub async fn get_attribution_chart(
     caller: Caller,

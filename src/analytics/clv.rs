@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use super::chart::{Bar, Chart, ChartStyle, Unit};
 use super::period::Calendar;
 use super::{draw, ratio, rounded, show};
-use crate::auth::Caller;
+use crate::auth::{Caller, TokenInAddress};
 use crate::db::Conn;
 use crate::error::Result;
 use crate::http::{Query, Reply};
@@ -87,7 +87,7 @@ pub async fn get_clv(caller: Caller) -> Result<Reply> {
 /// Draw the customer lifetime value
 ///
 /// What a customer of each tenth has brought, as an SVG image.
-#[utoipa::path(tag = "analytics", security(("bearer" = ["analytics:read"])), params(ChartStyle), responses((status = 200, body = String, content_type = "image/svg+xml", description = "The chart.")))]
+#[utoipa::path(tag = "analytics", security(("bearer" = ["analytics:read"])), params(ChartStyle, TokenInAddress), responses((status = 200, body = String, content_type = "image/svg+xml", description = "The chart.")))]
 #[get("/analytics/clv/chart.svg")]
 pub async fn get_clv_chart(caller: Caller, style: Query<ChartStyle>) -> Result<Reply> {
     draw(caller, style, |conn, calendar| Ok(clv(conn, calendar)?.chart(calendar))).await

@@ -12,7 +12,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::chart::{Chart, ChartStyle, HeatRow};
 use super::period::{Calendar, Interval};
 use super::{draw, ratio, show};
-use crate::auth::Caller;
+use crate::auth::{Caller, TokenInAddress};
 use crate::db::Conn;
 use crate::error::{Error, Result};
 use crate::http::{Query, Reply};
@@ -81,7 +81,7 @@ pub async fn get_cohorts(caller: Caller, months: Query<CohortMonths>) -> Result<
 /// Draw the retention of the cohorts
 ///
 /// One row for each month of first order, as an SVG image.
-#[utoipa::path(tag = "analytics", security(("bearer" = ["analytics:read"])), params(CohortMonths, ChartStyle), responses((status = 200, body = String, content_type = "image/svg+xml", description = "The chart.")))]
+#[utoipa::path(tag = "analytics", security(("bearer" = ["analytics:read"])), params(CohortMonths, ChartStyle, TokenInAddress), responses((status = 200, body = String, content_type = "image/svg+xml", description = "The chart.")))]
 #[get("/analytics/cohorts/chart.svg")]
 pub async fn get_cohorts_chart(
     caller: Caller,

@@ -10,7 +10,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::chart::{Bar, Chart, ChartStyle, Unit};
 use super::period::{Calendar, Period};
 use super::{draw, ratio, rounded, show};
-use crate::auth::Caller;
+use crate::auth::{Caller, TokenInAddress};
 use crate::db::{Conn, id};
 use crate::error::{Error, Result};
 use crate::http::{AnyOf, Query, Reply};
@@ -82,7 +82,7 @@ pub async fn get_funnel(
 /// Draw a funnel
 ///
 /// How many customers got how far, as an SVG image.
-#[utoipa::path(tag = "analytics", security(("bearer" = ["analytics:read"])), params(FunnelSteps, Period, ChartStyle), responses((status = 200, body = String, content_type = "image/svg+xml", description = "The chart.")))]
+#[utoipa::path(tag = "analytics", security(("bearer" = ["analytics:read"])), params(FunnelSteps, Period, ChartStyle, TokenInAddress), responses((status = 200, body = String, content_type = "image/svg+xml", description = "The chart.")))]
 #[get("/analytics/funnel/chart.svg")]
 pub async fn get_funnel_chart(
     caller: Caller,

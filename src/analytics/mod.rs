@@ -12,13 +12,12 @@ mod query;
 mod rfm;
 
 use serde::Serialize;
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::auth::{Caller, Scope};
 use crate::db::Conn;
 use crate::error::Result;
 use crate::http::reply::Plain;
-use crate::http::{Query, Reply};
+use crate::http::{Query, Reply, ServiceConfig};
 use chart::{Chart, ChartStyle, Drawing};
 use period::Calendar;
 

@@ -12,7 +12,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::chart::{Chart, ChartStyle, Line, Unit};
 use super::period::{Calendar, Interval, Period, Span};
 use super::{draw, ratio, rounded, show};
-use crate::auth::Caller;
+use crate::auth::{Caller, TokenInAddress};
 use crate::db::Conn;
 use crate::error::Result;
 use crate::http::{Query, Reply};
@@ -95,7 +95,7 @@ pub async fn get_order_analytics(
 /// Draw the revenue of orders over time
 ///
 /// Paid less refunded, as an SVG image.
-#[utoipa::path(tag = "analytics", security(("bearer" = ["analytics:read"])), params(Period, OrderAnalyticsSteps, ChartStyle), responses((status = 200, body = String, content_type = "image/svg+xml", description = "The chart.")))]
+#[utoipa::path(tag = "analytics", security(("bearer" = ["analytics:read"])), params(Period, OrderAnalyticsSteps, ChartStyle, TokenInAddress), responses((status = 200, body = String, content_type = "image/svg+xml", description = "The chart.")))]
 #[get("/analytics/orders/chart.svg")]
 pub async fn get_order_analytics_chart(
     caller: Caller,

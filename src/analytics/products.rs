@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::chart::{Bar, Chart, ChartStyle, Unit};
 use super::period::{Calendar, Period};
 use super::{draw, show};
-use crate::auth::Caller;
+use crate::auth::{Caller, TokenInAddress};
 use crate::db::Conn;
 use crate::error::{Error, Result};
 use crate::http::{Query, Reply};
@@ -78,7 +78,7 @@ pub async fn get_product_analytics(
 /// Draw the products that sell best
 ///
 /// Their revenue as an SVG image; 12 of them unless said otherwise.
-#[utoipa::path(tag = "analytics", security(("bearer" = ["analytics:read"])), params(Period, TopProducts, ChartStyle), responses((status = 200, body = String, content_type = "image/svg+xml", description = "The chart.")))]
+#[utoipa::path(tag = "analytics", security(("bearer" = ["analytics:read"])), params(Period, TopProducts, ChartStyle, TokenInAddress), responses((status = 200, body = String, content_type = "image/svg+xml", description = "The chart.")))]
 #[get("/analytics/products/chart.svg")]
 pub async fn get_product_analytics_chart(
     caller: Caller,

@@ -1,24 +1,24 @@
 //! How much happened, step by step: touchpoints and orders counted and added up.
 
+mod cells;
+
 use std::collections::BTreeMap;
 
 use actix_web::{get, post};
 use chrono::{DateTime, NaiveDate, Utc};
-use diesel::prelude::*;
-use diesel::sql_types::{
-    Array, BigInt, Bool, Integer, Nullable, Text, Timestamptz, Uuid as SqlUuid,
-};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 use validator::Validate;
 
+use cells::{Cell, Course};
+
 use super::chart::{Chart, ChartStyle, Line, Unit};
-use super::period::{Calendar, Interval, Period, Span, Unfit};
+use super::period::{Calendar, Interval, Period, Unfit};
 use super::{draw, show};
-use crate::auth::Caller;
+use crate::auth::{Caller, TokenInAddress};
 use crate::channels;
-use crate::db::{Conn, id};
+use crate::db::Conn;
 use crate::error::{Error, Result};
 use crate::http::{AnyOf, Json, Query, Reply};
 
@@ -188,24 +188,6 @@ pub struct AnalyticsPoint {
     pub value: i64,
 }
 
-/// The days to look at, and where each step of them begins.
-struct Course {
-    span: Span,
-    steps: Vec<DateTime<Utc>>,
-}
-
-#[derive(QueryableByName)]
-struct Cell {
-    #[diesel(sql_type = Nullable<Integer>)]
-    step: Option<i32>,
-    #[diesel(sql_type = Nullable<SqlUuid>)]
-    channel_id: Option<Uuid>,
-    #[diesel(sql_type = Nullable<Text>)]
-    label: Option<String>,
-    #[diesel(sql_type = BigInt)]
-    value: i64,
-}
-
 const NOT_FOR_THIS_METRIC: &str = "not_for_this_metric";
 const MOST_SERIES: usize = 50;
 
@@ -229,7 +211,7 @@ pub async fn query_analytics(caller: Caller, query: Json<AnalyticsQuery>) -> Res
 /// Draw touchpoints or orders over time
 ///
 /// The largest six series as an SVG image.
-#[utoipa::path(tag = "analytics", security(("bearer" = ["analytics:read"])), params(AnalyticsQueryParams, Period, ChartStyle), responses((status = 200, body = String, content_type = "image/svg+xml", description = "The chart.")))]
+#[utoipa::path(tag = "analytics", security(("bearer" = ["analytics:read"])), params(AnalyticsQueryParams, Period, ChartStyle, TokenInAddress), responses((status = 200, body = String, content_type = "image/svg+xml", description = "The chart.")))]
 #[get("/analytics/query/chart.svg")]
 pub async fn get_analytics_query_chart(
     caller: Caller,
@@ -303,11 +285,7 @@ impl AnalyticsQuery {
         calendar: &Calendar,
         course: &Course,
     ) -> Result<AnalyticsResult> {
-        let cells = match (self.metric, self.measure) {
-            (Metric::Touchpoints, Measure::Count) => self.counters(conn, course)?,
-            (Metric::Touchpoints, _) => self.touchpoints(conn, course, &calendar.currency)?,
-            (Metric::Orders, _) => self.orders(conn, course, &calendar.currency)?,
-        };
+        let cells = self.cells(conn, course, &calendar.currency)?;
         let mut series = self.series(cells, &course.steps);
         let series_count = i64::try_from(series.len()).unwrap_or(i64::MAX);
         series.truncate(MOST_SERIES);
@@ -365,106 +343,7 @@ impl AnalyticsQuery {
         };
         AnalyticsSeries { channel_id, channel_name: None, r#type, source, total: 0, points }
     }
-
-    fn counters(&self, conn: &mut Conn, Course { span, steps }: &Course) -> Result<Vec<Cell>> {
-        Ok(diesel::sql_query(COUNTERS)
-            .bind::<SqlUuid, _>(conn.workspace)
-            .bind::<Timestamptz, _>(span.start)
-            .bind::<Timestamptz, _>(span.end)
-            .bind::<Array<Timestamptz>, _>(steps)
-            .bind::<Bool, _>(self.groups(Grouping::Channel))
-            .bind::<Bool, _>(self.groups(Grouping::Type))
-            .bind::<Array<Text>, _>(&self.types)
-            .bind::<Array<SqlUuid>, _>(&self.channel_ids)
-            .load(conn.pg)?)
-    }
-
-    fn touchpoints(
-        &self,
-        conn: &mut Conn,
-        Course { span, steps }: &Course,
-        currency: &str,
-    ) -> Result<Vec<Cell>> {
-        let steps: Vec<Uuid> = steps.iter().copied().map(id::floor).collect();
-        Ok(diesel::sql_query(TOUCHPOINTS)
-            .bind::<SqlUuid, _>(conn.workspace)
-            .bind::<SqlUuid, _>(id::floor(span.start))
-            .bind::<SqlUuid, _>(id::floor(span.end))
-            .bind::<Array<SqlUuid>, _>(steps)
-            .bind::<Bool, _>(self.groups(Grouping::Channel))
-            .bind::<Bool, _>(self.groups(Grouping::Type))
-            .bind::<Array<Text>, _>(&self.types)
-            .bind::<Array<SqlUuid>, _>(&self.channel_ids)
-            .bind::<Text, _>(self.measure.as_str())
-            .bind::<Text, _>(currency)
-            .load(conn.pg)?)
-    }
-
-    fn orders(
-        &self,
-        conn: &mut Conn,
-        Course { span, steps }: &Course,
-        currency: &str,
-    ) -> Result<Vec<Cell>> {
-        Ok(diesel::sql_query(ORDERS)
-            .bind::<SqlUuid, _>(conn.workspace)
-            .bind::<Timestamptz, _>(span.start)
-            .bind::<Timestamptz, _>(span.end)
-            .bind::<Array<Timestamptz>, _>(steps)
-            .bind::<Bool, _>(self.groups(Grouping::Channel))
-            .bind::<Bool, _>(self.groups(Grouping::Source))
-            .bind::<Array<SqlUuid>, _>(&self.channel_ids)
-            .bind::<Text, _>(self.measure.as_str())
-            .bind::<Text, _>(currency)
-            .load(conn.pg)?)
-    }
 }
-
-/// A row without a step is the total of its series.
-const COUNTERS: &str = "
-    select step, channel_id, label, sum(n)::bigint as value
-      from (select width_bucket(at, $4) as step,
-                   case when $5 and channel_id <> '00000000-0000-0000-0000-000000000000'
-                        then channel_id end as channel_id,
-                   case when $6 then type end as label, n
-              from touchpoint_counts
-             where workspace_id = $1 and at >= $2 and at < $3
-               and ($7 = '{}' or type = any($7)) and ($8 = '{}' or channel_id = any($8))) counted
-     group by grouping sets ((step, channel_id, label), (channel_id, label))";
-
-const TOUCHPOINTS: &str = "
-    select step, channel_id, label,
-           case $9
-             when 'unique' then count(distinct customer_id)
-             when 'sum' then coalesce(sum(amount), 0)::bigint
-             else coalesce(round(avg(amount)), 0)::bigint
-           end as value
-      from (select width_bucket(id, $4) as step, case when $5 then channel_id end as channel_id,
-                   case when $6 then type end as label,
-                   case when $9 = 'unique' then customer_id end as customer_id,
-                   case when value_currency = $10 then value_amount end as amount
-              from touchpoints
-             where workspace_id = $1 and id >= $2 and id < $3
-               and ($7 = '{}' or type = any($7)) and ($8 = '{}' or channel_id = any($8))) happened
-     group by grouping sets ((step, channel_id, label), (channel_id, label))";
-
-const ORDERS: &str = "
-    select step, channel_id, label,
-           case $8
-             when 'count' then count(*)
-             when 'unique' then count(distinct customer_id)
-             when 'sum' then coalesce(sum(amount), 0)::bigint
-             else coalesce(round(avg(amount)), 0)::bigint
-           end as value
-      from (select width_bucket(placed_at, $4) as step, case when $5 then channel_id end as channel_id,
-                   case when $6 then source end as label,
-                   case when $8 = 'unique' then customer_id end as customer_id,
-                   case when currency = $9 then paid_total - refunded_total end as amount
-              from orders
-             where workspace_id = $1 and placed_at >= $2 and placed_at < $3
-               and status <> 'cancelled' and deleted_at is null
-               and ($7 = '{}' or channel_id = any($7))) placed
-     group by grouping sets ((step, channel_id, label), (channel_id, label))";
 
 impl AnalyticsResult {
     fn chart(&self, calendar: &Calendar) -> Chart {

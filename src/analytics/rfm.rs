@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::chart::{Bar, Chart, ChartStyle, Unit};
 use super::period::Calendar;
 use super::{draw, show};
-use crate::auth::{Caller, Scope};
+use crate::auth::{Caller, Scope, TokenInAddress};
 use crate::db::Conn;
 use crate::db::keyset::{Bound, SortKey, SortKind};
 use crate::error::Result;
@@ -148,7 +148,7 @@ pub async fn get_rfm(caller: Caller) -> Result<Reply> {
 /// Draw the segments of the buyers
 ///
 /// How many customers each segment has, as an SVG image.
-#[utoipa::path(tag = "analytics", security(("bearer" = ["analytics:read"])), params(ChartStyle), responses((status = 200, body = String, content_type = "image/svg+xml", description = "The chart.")))]
+#[utoipa::path(tag = "analytics", security(("bearer" = ["analytics:read"])), params(ChartStyle, TokenInAddress), responses((status = 200, body = String, content_type = "image/svg+xml", description = "The chart.")))]
 #[get("/analytics/rfm/chart.svg")]
 pub async fn get_rfm_chart(caller: Caller, style: Query<ChartStyle>) -> Result<Reply> {
     draw(caller, style, |conn, calendar| Ok(rfm(conn, calendar)?.chart(calendar))).await

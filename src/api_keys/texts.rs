@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use serde::Deserialize;
-use serde_json::{Value, json};
 
 use crate::auth::key::{KeyKind, KeyText};
 use crate::db::WorkspaceId;
@@ -34,18 +33,14 @@ impl Texts {
         KeyText::parse(self.of(kind, livemode).reveal())
     }
 
-    /// Puts the text into the answer that made its key; replays and refusals stay as they are.
-    pub fn show(&self, mut reply: Reply) -> Result<Reply> {
-        let is_replay = reply.headers.iter().any(|(name, _)| name == "Idempotent-Replayed");
-        if is_replay || reply.status != 201 {
-            return Ok(reply);
-        }
-        let broken = |error: serde_json::Error| Error::internal(error.to_string());
-        let mut body: Value = serde_json::from_slice(&reply.body).map_err(broken)?;
-        let Sort { kind, livemode } = Sort::deserialize(&body).map_err(broken)?;
-        body["key"] = json!(self.of(kind, livemode).reveal());
-        reply.body = serde_json::to_vec(&body).map_err(broken)?;
-        Ok(reply)
+    /// Puts the text into the answer that made its key.
+    pub fn show(&self, reply: Reply) -> Result<Reply> {
+        reply.showing("key", |body| {
+            let sort = Sort::deserialize(body);
+            let Sort { kind, livemode } =
+                sort.map_err(|error| Error::internal(error.to_string()))?;
+            Ok(self.of(kind, livemode).reveal().to_owned())
+        })
     }
 }
 

@@ -8,7 +8,6 @@ use std::collections::HashMap;
 use actix_web::{delete, get, patch, post};
 use diesel::prelude::*;
 use serde_json::{Map, Value};
-use utoipa_actix_web::service_config::ServiceConfig;
 use uuid::Uuid;
 use validator::Validate;
 
@@ -24,7 +23,9 @@ use crate::auth::{Caller, Scope};
 use crate::db::keyset::{SortKey, SortKind};
 use crate::db::{Conn, Tx, WorkspaceId};
 use crate::error::{Error, Result};
-use crate::http::{Created, Found, IfMatch, Json, List, NoContent, Page, Path, Query, Reply};
+use crate::http::{
+    Created, Found, IfMatch, Json, List, NoContent, Page, Path, Query, Reply, ServiceConfig,
+};
 use crate::predicate::Kind;
 use crate::schema::{attribute_definitions, unique_attributes};
 use crate::values::{money::Money, time};

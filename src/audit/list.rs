@@ -8,7 +8,6 @@ use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
-use utoipa_actix_web::service_config::ServiceConfig;
 use uuid::Uuid;
 
 use super::hash::{Hash, ProofSide, path};
@@ -18,7 +17,7 @@ use crate::db::keyset::{SortKey, SortKind};
 use crate::db::{ActorKind, Conn, WorkspaceId, id};
 use crate::error::Result;
 use crate::http::reply::Plain;
-use crate::http::{AnyOf, List, Page, Path, Query, Reply};
+use crate::http::{AnyOf, List, Page, Path, Query, Reply, ServiceConfig};
 use crate::schema::{audit_events, audit_seals};
 use crate::values::free::FreeObject;
 

@@ -145,7 +145,10 @@ pub struct NewImport {
     #[serde(default)]
     pub dry_run: bool,
     /// The `source` of records whose row has none.
-    #[validate(length(min = 1, max = 100))]
+    #[validate(
+        length(min = 1, max = 100),
+        custom(function = "crate::touchpoints::touchpoint_source")
+    )]
     #[schema(example = "old_crm", min_length = 1, max_length = 100)]
     pub source: Option<String>,
 }

@@ -228,13 +228,10 @@ pub async fn list_jobs(
         .list(move |conn| {
             let in_bulk = || filter.in_bulk(conn.workspace);
             let beside = || filter.beside(conn.workspace);
-            let total = match slice.wants_total {
-                true => Some(
-                    in_bulk().count().get_result::<i64>(conn.pg)?
-                        + beside().count().get_result::<i64>(conn.pg)?,
-                ),
-                false => None,
-            };
+            let total = slice.total(|| {
+                let others: i64 = beside().count().get_result(conn.pg)?;
+                Ok(in_bulk().count().get_result::<i64>(conn.pg)? + others)
+            })?;
             let rows: Vec<Row> = in_bulk()
                 .filter(slice.after.clone())
                 .order(slice.order.clone())
@@ -305,9 +302,13 @@ pub async fn retry_job(caller: Caller, id: Path<Uuid>) -> Result<Reply> {
     let grant = caller.must(Scope::JobsWrite)?;
     grant
         .write(move |tx| {
-            if Row::lock(tx, None, *id).is_ok() {
-                let detail = "an import or export is not tried again; make a new one";
-                return Err(Error::transition(detail, &[]));
+            match Row::find(tx, None, *id) {
+                Ok(_) => {
+                    let detail = "an import or export is not tried again; make a new one";
+                    return Err(Error::transition(detail, &[]));
+                }
+                Err(error) if error.status() == 404 => {}
+                Err(error) => return Err(error),
             }
             let work = jobs::retry(tx, *id, QUEUE)?;
             audit::done(tx, "job.retried", *id)?;

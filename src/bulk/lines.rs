@@ -26,6 +26,8 @@ pub struct Line {
 struct Row {
     text: Vec<u8>,
     cells: Result<Cells>,
+    /// What names its order, where the rest cannot be read.
+    name: Option<String>,
     bytes: usize,
     rows: i64,
 }
@@ -70,30 +72,39 @@ impl<'a> Lines<'a> {
         Ok(self.splitter.next(source)?.map(|read| {
             read.map(|record| {
                 let cells = self.plan.read(&record.bytes);
-                Row { text: record.bytes, cells, bytes: record.consumed, rows: 1 }
+                let name = self.plan.name(&record.bytes);
+                Row { text: record.bytes, cells, name, bytes: record.consumed, rows: 1 }
             })
         }))
     }
 }
 
 impl Row {
-    /// Takes in the row that follows, if it is a line of the same order, or blank; else gives it back.
+    /// Takes in the row that follows, if it is a line of the same order, or blank; else gives it back. An
+    /// order of which a row cannot be read is refused whole.
     fn join(&mut self, next: Self) -> Option<Self> {
         if next.text.trim_ascii().is_empty() {
             (self.bytes, self.rows) = (self.bytes + next.bytes, self.rows + next.rows);
             return None;
         }
-        let (Ok(order), Ok(cells)) = (&mut self.cells, &next.cells) else { return Some(next) };
-        if !shops::join(order, cells) {
+        let is_named_alike = next.name.is_some() && next.name == self.name;
+        let is_line = match (&mut self.cells, &next.cells) {
+            (Ok(order), Ok(cells)) => shops::join(order, cells),
+            _ => is_named_alike,
+        };
+        if !is_line {
             return Some(next);
         }
         (self.bytes, self.rows) = (self.bytes + next.bytes, self.rows + next.rows);
         if self.rows > MAX_ROWS || self.text.len() + next.text.len() > MAX_RECORD {
             // What is known of it is enough to go on recognising its rows, and no more is kept.
-            shops::cut(order);
+            self.cells.iter_mut().for_each(shops::cut);
         } else {
             self.text.push(b'\n');
             self.text.extend(next.text);
+        }
+        if self.cells.is_ok() && next.cells.is_err() {
+            self.cells = next.cells;
         }
         None
     }

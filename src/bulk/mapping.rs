@@ -89,6 +89,20 @@ impl Plan {
         (self.resource, self.format) == (BulkResource::Orders, BulkFormat::Csv)
     }
 
+    /// What names the order that a row is a line of, where rows may be joined.
+    pub fn name(&self, record: &[u8]) -> Option<String> {
+        if !self.is_joining() {
+            return None;
+        }
+        let is_name = |column: &String| {
+            let path = self.mapping.get(column);
+            path.is_some_and(|path| path == "number" || path.starts_with("external_ids"))
+        };
+        let place = self.columns.iter().position(is_name)?;
+        let cell = records::fields(record, self.delimiter).into_iter().nth(place)?;
+        Some(cell.trim().to_owned()).filter(|name| !name.is_empty())
+    }
+
     fn of_cells(&self, cells: &[String]) -> Result<Cells> {
         if cells.len() != self.columns.len() {
             let (found, expected) = (cells.len(), self.columns.len());

@@ -24,7 +24,6 @@ mod upload;
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel::sql_types::{Array, Timestamptz, Uuid as SqlUuid};
-use utoipa_actix_web::service_config::ServiceConfig;
 use uuid::Uuid;
 
 pub use export_run::work as run_export;
@@ -36,6 +35,7 @@ use crate::auth::{Grant, Scope, Scopes};
 use crate::db::Tx;
 use crate::db::keyset::{SortKey, SortKind};
 use crate::error::{Error, Result};
+use crate::http::ServiceConfig;
 use crate::schema::{bulk_jobs, import_changes};
 use row::{BulkResource, JobKind, JobStatus};
 

@@ -1,7 +1,7 @@
 //! Undoing an import, the last row first: what it made is deleted, what it changed is as before. What
 //! somebody has touched since stays, and is named.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Instant;
 
 use diesel::prelude::*;
@@ -21,7 +21,7 @@ use crate::error::{Error, Result};
 use crate::http::IfMatch;
 use crate::http::json::from_value;
 use crate::jobs::Job;
-use crate::orders;
+use crate::orders::{self, Order};
 use crate::organizations::{self, Organization, OrganizationPatch};
 use crate::products::{self, Product, ProductPatch};
 use crate::schema::{bulk_jobs, import_changes};
@@ -97,12 +97,14 @@ fn step(tx: &mut Tx, import: Uuid) -> Result<bool> {
     }
     let mut kept = Vec::new();
     let mut shifts = Shifts::default();
+    let made = made(tx, import, &done)?;
     for change in &done {
         let version = shifts.version_of(change);
-        match tx.savepoint(|tx| undo(tx, row.resource, change, version)) {
-            Ok(()) => shifts.note(change, version),
+        let is_own = made.contains(&change.resource_id);
+        match tx.savepoint(|tx| undo(tx, row.resource, change, version, is_own)) {
+            Ok(left_at) => shifts.note(change, left_at),
             Err(error) if error.is_rejection() => {
-                let code = match is_final(row.resource, change) {
+                let code = match is_final(row.resource, change) && !is_own {
                     true => "cannot_be_undone",
                     false => "changed_since",
                 };
@@ -119,6 +121,18 @@ fn step(tx: &mut Tx, import: Uuid) -> Result<bool> {
     shifts.store(tx, import)?;
     count(tx, import, done.len() - kept.len(), kept.len())?;
     Ok(true)
+}
+
+/// Which of these records the import itself has made.
+fn made(tx: &mut Tx, import: Uuid, done: &[Done]) -> Result<HashSet<Uuid>> {
+    use import_changes as c;
+    let ids: HashSet<Uuid> = done.iter().map(|change| change.resource_id).collect();
+    let found: Vec<Uuid> = changes(tx.workspace)
+        .filter(c::import_id.eq(import))
+        .filter(c::former.is_null().and(c::resource_id.eq_any(ids)))
+        .select(c::resource_id)
+        .load(tx.pg)?;
+    Ok(found.into_iter().collect())
 }
 
 /// Changes that there is no way back from.
@@ -142,8 +156,8 @@ fn count(tx: &mut Tx, import: Uuid, undone: usize, kept: usize) -> Result<()> {
     Ok(())
 }
 
-/// An import may have changed a record several times. Undoing the last raises its version, which is ours
-/// and nobody else's: the change before then counts as left at the new one.
+/// An import may have changed a record several times. What undoing the last leaves is ours and nobody
+/// else's: the change before then counts as left at that version.
 #[derive(Default)]
 struct Shifts(HashMap<Uuid, (i64, i64)>);
 
@@ -155,8 +169,8 @@ impl Shifts {
         }
     }
 
-    fn note(&mut self, change: &Done, version: i64) {
-        self.0.insert(change.resource_id, (change.resource_version - 1, version + 1));
+    fn note(&mut self, change: &Done, left_at: i64) {
+        self.0.insert(change.resource_id, (change.resource_version - 1, left_at));
     }
 
     /// What is left of a record moves as a whole, so that a gap somebody else made stays one.
@@ -177,34 +191,49 @@ impl Shifts {
     }
 }
 
-fn undo(tx: &mut Tx, resource: BulkResource, change: &Done, version: i64) -> Result<()> {
+/// Takes a change back; returns the version that the record has then. `is_own` says that the import has
+/// made the record: what it changed of it needs no way back, since all of it goes.
+fn undo(
+    tx: &mut Tx,
+    resource: BulkResource,
+    change: &Done,
+    version: i64,
+    is_own: bool,
+) -> Result<i64> {
     let (id, as_left) = (change.resource_id, IfMatch(Some(version)));
     match (resource, &change.former) {
-        (BulkResource::Customers, None) => Customer::delete(tx, id, as_left),
+        (BulkResource::Customers, None) => Customer::delete(tx, id, as_left)?,
         (BulkResource::Customers, Some(former)) => {
             let now = Customer::lock(tx, id)?.attributes.parse()?;
             let patch: CustomerPatch = from_value(back(former, &now))?;
-            patch.apply(tx, id, as_left).map(drop)
+            patch.apply(tx, id, as_left)?;
         }
-        (BulkResource::Organizations, None) => organizations::delete(tx, id, as_left),
+        (BulkResource::Organizations, None) => organizations::delete(tx, id, as_left)?,
         (BulkResource::Organizations, Some(former)) => {
             let now = Organization::lock(tx, id)?.attributes.parse()?;
             let patch: OrganizationPatch = from_value(back(former, &now))?;
-            patch.apply(tx, id, as_left).map(drop)
+            patch.apply(tx, id, as_left)?;
         }
-        (BulkResource::Products, None) => products::delete(tx, id, as_left),
+        (BulkResource::Products, None) => products::delete(tx, id, as_left)?,
         (BulkResource::Products, Some(former)) => {
             let now = Product::lock(tx, id)?.attributes.parse()?;
             let patch: ProductPatch = from_value(back(former, &now))?;
-            patch.apply(tx, id, as_left).map(drop)
+            patch.apply(tx, id, as_left)?;
         }
-        (BulkResource::Orders, None) => orders::delete(tx, id, as_left),
+        (BulkResource::Orders, None) => orders::delete(tx, id, as_left)?,
+        (BulkResource::Orders, Some(_)) if is_own => {
+            as_left.check(Order::lock(tx, id)?.version)?;
+            return Ok(version);
+        }
         (BulkResource::Orders, Some(_)) => {
             let detail = "what was paid, sent and refunded is not unsaid; put it right by hand";
-            Err(Error::transition(detail, &[]))
+            return Err(Error::transition(detail, &[]));
         }
-        (BulkResource::Touchpoints, _) => Err(Error::internal("touchpoints are never noted")),
+        (BulkResource::Touchpoints, _) => {
+            return Err(Error::internal("touchpoints are never noted"));
+        }
     }
+    Ok(version + 1)
 }
 
 /// The merge patch that brings former values back. Attributes merge, so what came with the import is

@@ -152,9 +152,7 @@ fn change_customer(tx: &mut Tx, id: Uuid, mut fields: Map<String, Value>) -> Res
     fields.remove("identities");
     let mut patch: CustomerPatch = from_value(Value::Object(fields))?;
     let before = Customer::lock(tx, id)?;
-    let known: Vec<ExternalId> = before.external_ids.parse()?;
-    patch.external_ids = patch.external_ids.map(|Jsonb(given)| Jsonb(joined(known, given)));
-    patch.tags = patch.tags.map(|given| added(&before.tags, given));
+    keep(&mut patch.external_ids, before.external_ids.parse()?, &mut patch.tags, &before.tags);
     let after = patch.apply(tx, id, IfMatch(None))?;
     let former = former(&before, &after.fields)?;
     Ok(Fate::Updated { id, version: after.fields.version, former })
@@ -169,9 +167,7 @@ fn organizations(tx: &mut Tx, values: &[&Value], settings: &ImportSettings) -> R
 fn change_organization(tx: &mut Tx, id: Uuid, fields: Map<String, Value>) -> Result<Fate> {
     let mut patch: OrganizationPatch = from_value(Value::Object(fields))?;
     let before = Organization::lock(tx, id)?;
-    let known: Vec<ExternalId> = before.external_ids.parse()?;
-    patch.external_ids = patch.external_ids.map(|Jsonb(given)| Jsonb(joined(known, given)));
-    patch.tags = patch.tags.map(|given| added(&before.tags, given));
+    keep(&mut patch.external_ids, before.external_ids.parse()?, &mut patch.tags, &before.tags);
     let after = patch.apply(tx, id, IfMatch(None))?;
     let former = former(&before, &after)?;
     Ok(Fate::Updated { id, version: after.version, former })
@@ -186,9 +182,7 @@ fn products(tx: &mut Tx, values: &[&Value], settings: &ImportSettings) -> Result
 fn change_product(tx: &mut Tx, id: Uuid, fields: Map<String, Value>) -> Result<Fate> {
     let mut patch: ProductPatch = from_value(Value::Object(fields))?;
     let before = Product::lock(tx, id)?;
-    let known: Vec<ExternalId> = before.external_ids.parse()?;
-    patch.external_ids = patch.external_ids.map(|Jsonb(given)| Jsonb(joined(known, given)));
-    patch.tags = patch.tags.map(|given| added(&before.tags, given));
+    keep(&mut patch.external_ids, before.external_ids.parse()?, &mut patch.tags, &before.tags);
     let after = patch.apply(tx, id, IfMatch(None))?;
     let former = former(&before, &after)?;
     Ok(Fate::Updated { id, version: after.version, former })
@@ -197,8 +191,7 @@ fn change_product(tx: &mut Tx, id: Uuid, fields: Map<String, Value>) -> Result<F
 fn orders(tx: &mut Tx, values: &[&Value], settings: &ImportSettings) -> Result<Vec<Fate>> {
     let mut rows = Sorted::<NewOrder>::of(values);
     for record in &mut rows.records {
-        let given = record.source.take().or_else(|| settings.source.clone());
-        record.source = given.or_else(|| Some("import".into()));
+        record.source = source(record.source.take(), settings);
     }
     let made = orders::create_each(tx, &rows.records)?;
     rows.settle(tx, made, settings.on_duplicate, change_order)
@@ -210,9 +203,7 @@ fn change_order(tx: &mut Tx, id: Uuid, mut fields: Map<String, Value>) -> Result
     fields.remove("source");
     let mut patch: OrderPatch = from_value(Value::Object(fields))?;
     let before = Order::lock(tx, id)?;
-    patch.external_ids =
-        patch.external_ids.map(|Jsonb(given)| Jsonb(joined(before.external_ids, given)));
-    patch.tags = patch.tags.map(|given| added(&before.tags, given));
+    keep(&mut patch.external_ids, before.external_ids, &mut patch.tags, &before.tags);
     let after = orders::change(tx, id, IfMatch(None), &patch, Told::ByCaller)?;
     if after.version == before.version {
         return Ok(Fate::Skipped);
@@ -225,8 +216,7 @@ fn change_order(tx: &mut Tx, id: Uuid, mut fields: Map<String, Value>) -> Result
 fn touchpoints(tx: &mut Tx, values: &[&Value], settings: &ImportSettings) -> Result<Vec<Fate>> {
     let Sorted { places, mut records, mut fates, .. } = Sorted::<NewTouchpoint>::of(values);
     for record in &mut records {
-        let given = record.source.take().or_else(|| settings.source.clone());
-        record.source = given.or_else(|| Some("import".into()));
+        record.source = source(record.source.take(), settings);
     }
     let unknown = match settings.create_customers {
         true => OnUnknownCustomer::Create,
@@ -247,15 +237,26 @@ fn touchpoints(tx: &mut Tx, values: &[&Value], settings: &ImportSettings) -> Res
     Ok(all(fates))
 }
 
-/// Outside ids that a record has, and those given, which win.
-fn joined(known: Vec<ExternalId>, given: Vec<ExternalId>) -> Vec<ExternalId> {
-    given.into_iter().fold(known, |all, one| one.joined_to(all))
+/// Lets a record keep the outside ids and tags that it has beside those that a row gives, which win.
+fn keep(
+    ids: &mut Option<Jsonb<Vec<ExternalId>>>,
+    known_ids: Vec<ExternalId>,
+    tags: &mut Option<Vec<String>>,
+    known_tags: &[String],
+) {
+    if let Some(Jsonb(given)) = ids {
+        let given = std::mem::take(given).into_iter();
+        *ids = Some(Jsonb(given.fold(known_ids, |all, one| one.joined_to(all))));
+    }
+    if let Some(given) = tags {
+        let new = given.drain(..).filter(|tag| !known_tags.contains(tag));
+        *given = known_tags.iter().cloned().chain(new).collect();
+    }
 }
 
-fn added(known: &[String], given: Vec<String>) -> Vec<String> {
-    let mut all = known.to_vec();
-    all.extend(given.into_iter().filter(|tag| !known.contains(tag)));
-    all
+/// Where a record comes from that has to say so.
+fn source(given: Option<String>, settings: &ImportSettings) -> Option<String> {
+    given.or_else(|| settings.source.clone()).or_else(|| Some("import".into()))
 }
 
 /// The former values of the fields that differ.

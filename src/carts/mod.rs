@@ -7,7 +7,6 @@ mod write;
 
 use actix_web::{get, patch, post, put};
 use diesel::prelude::*;
-use utoipa_actix_web::service_config::ServiceConfig;
 use uuid::Uuid;
 
 pub use steps::{due, rest};
@@ -18,7 +17,7 @@ use crate::auth::{Caller, Scope};
 use crate::db::{Conn, WorkspaceId};
 use crate::error::Result;
 use crate::external_ids::ExternalId;
-use crate::http::{Created, Found, IfMatch, IfNoneMatch, Json, Path, Reply};
+use crate::http::{Created, Found, IfMatch, IfNoneMatch, Json, Path, Reply, ServiceConfig};
 use crate::schema::carts;
 use crate::sources::Told;
 use types::{CartRow, NewCart};

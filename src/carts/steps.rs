@@ -80,10 +80,10 @@ fn of_line(kind: &'static str, line: &CartLineItem, quantity: i32, at: DateTime<
     Step { kind, at, value, properties }
 }
 
-/// Writes what happened to a cart, with one statement.
+/// Writes what happened to a cart.
 pub fn tell(tx: &mut Tx, cart: &CartRow, steps: Vec<Step>) -> Result<()> {
     let entries: Vec<Entry> = steps.into_iter().map(|step| entry(tx, cart, step)).collect();
-    journal::append(tx, &entries).map(drop)
+    journal::enter(tx, entries)
 }
 
 fn entry(tx: &mut Tx, cart: &CartRow, step: Step) -> Entry {

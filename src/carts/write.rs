@@ -110,7 +110,9 @@ impl CartPatch {
         }
         (row.version, row.updated_at) = (row.version + 1, tx.now);
         store(tx, before.is_none(), &row)?;
-        if before.is_none() || self.external_ids.is_some() {
+        if before.is_none() {
+            external_ids::claim(tx, Owner::Cart, row.id, &row.external_ids)?;
+        } else if self.external_ids.is_some() {
             external_ids::replace(tx, Owner::Cart, row.id, &row.external_ids)?;
         }
         steps::tell(tx, &row, steps)?;

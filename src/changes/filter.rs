@@ -7,6 +7,7 @@ use uuid::Uuid;
 use crate::error::{Error, Result};
 use crate::http::AnyOf;
 use crate::journal::Touchpoint;
+use crate::touchpoints::is_word;
 
 /// Which events to show; filters are combined with and.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, IntoParams)]
@@ -39,16 +40,20 @@ impl ChangeFilter {
 
     pub fn shows(&self, touchpoint: &Touchpoint) -> bool {
         let fits = |wanted: Option<Uuid>, it: Option<Uuid>| wanted.is_none() || wanted == it;
-        let kinds = self.types.given();
         fits(self.customer_id, touchpoint.customer_id)
             && fits(self.organization_id, touchpoint.organization_id)
             && fits(self.conversation_id, touchpoint.conversation_id)
-            && kinds.is_none_or(|all| all.iter().any(|one| covers(one, &touchpoint.r#type)))
+            && self.types.given().is_none_or(|types| wants(types, &touchpoint.r#type))
     }
 }
 
+/// Whether a type is covered by one of these patterns.
+pub fn wants(patterns: &[String], kind: &str) -> bool {
+    patterns.iter().any(|pattern| covers(pattern, kind))
+}
+
 /// Whether a pattern covers a type: itself, or everything below what stands before `.*`.
-pub fn covers(pattern: &str, kind: &str) -> bool {
+fn covers(pattern: &str, kind: &str) -> bool {
     match pattern.strip_suffix('*') {
         None => pattern == kind,
         Some(beginning) => kind.starts_with(beginning),
@@ -57,10 +62,6 @@ pub fn covers(pattern: &str, kind: &str) -> bool {
 
 /// Whether a text is a type, the beginning of one and `.*`, or `*`.
 pub fn is_pattern(text: &str) -> bool {
-    let is_word = |word: &str| {
-        word.starts_with(|c: char| c.is_ascii_lowercase())
-            && word.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
-    };
     let beginning = text.strip_suffix(".*").unwrap_or(text);
     text.len() <= 100 && (text == "*" || beginning.split('.').all(is_word))
 }

@@ -10,19 +10,18 @@ use actix_web::rt::time::timeout;
 use actix_web::{HttpRequest, HttpResponse, get};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
-use utoipa_actix_web::service_config::ServiceConfig;
 use uuid::Uuid;
 
 use crate::app::App;
-use crate::auth::{Caller, Scope, blocking};
+use crate::auth::{Caller, Scope, TokenInAddress, blocking};
 use crate::db::{Server, Session};
 use crate::error::{Error, Result};
 use crate::http::reply::{IntoReply, Plain};
-use crate::http::{Query, Reply};
+use crate::http::{Query, Reply, ServiceConfig};
 use crate::journal::{Touchpoint, feed};
 use cursor::Place;
 use filter::ChangeFilter;
-pub use filter::{covers, is_pattern};
+pub use filter::{is_pattern, wants};
 
 pub fn routes(api: &mut ServiceConfig) {
     api.service(list_changes).service(get_change_stream);
@@ -66,16 +65,6 @@ pub struct ChangesPage {
     /// Seconds to wait for an event where there is none yet, 0 to 30.
     #[param(minimum = 0, maximum = 30, default = 0, example = 30)]
     pub wait: Option<i32>,
-}
-
-/// How a browser shows its token, which cannot set headers for a stream.
-#[derive(Debug, Clone, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-pub struct StreamToken {
-    /// A token of `POST /v1/auth/token` or of a trusted issuer, in place of the header (RFC 6750, 2.3).
-    /// API keys are refused here: they live too long for an address.
-    #[allow(dead_code, reason = "read by the layer that checks credentials")]
-    pub access_token: Option<String>,
 }
 
 /// A part of the feed.
@@ -223,7 +212,7 @@ async fn list(app: &App, session: &Session, seen: Seen) -> Result<Reply> {
 /// The same as server-sent events, for `EventSource`: each has the touchpoint as `data` and its cursor
 /// as `id`. A stream lasts five minutes; a browser comes again by itself and goes on after the last id
 /// (`Last-Event-ID`). Idle streams send an empty message every 15 seconds.
-#[utoipa::path(tag = "changes", security(("bearer" = ["touchpoints:read"])), params(ChangesStart, ChangeFilter, StreamToken), responses((status = 200, body = String, content_type = "text/event-stream", description = "The stream."), (status = 410)))]
+#[utoipa::path(tag = "changes", security(("bearer" = ["touchpoints:read"])), params(ChangesStart, ChangeFilter, TokenInAddress), responses((status = 200, body = String, content_type = "text/event-stream", description = "The stream."), (status = 410)))]
 #[get("/changes/stream")]
 async fn get_change_stream(
     caller: Caller,

@@ -11,7 +11,6 @@ use std::collections::{HashMap, HashSet};
 
 use actix_web::{delete, get, patch, post, put};
 use diesel::prelude::*;
-use utoipa_actix_web::service_config::ServiceConfig;
 use uuid::Uuid;
 
 pub use secrets::open_secrets;
@@ -24,6 +23,7 @@ use crate::error::{Error, Result};
 use crate::external_ids::ExternalId;
 use crate::http::{
     Batch, BatchOptions, Created, Found, IfMatch, IfNoneMatch, Json, NoContent, Path, Query, Reply,
+    ServiceConfig,
 };
 use crate::schema::channels;
 

@@ -83,7 +83,7 @@ impl NewChannel {
             ))
             .returning(Channel::as_returning())
             .get_result(tx.pg)?;
-        external_ids::replace(tx, Owner::Channel, id, &self.external_ids)?;
+        external_ids::claim(tx, Owner::Channel, id, &self.external_ids)?;
         definitions.claim(tx, id, &self.attributes)?;
         note(tx, "channel.created", id, json!({}))?;
         audit::created(tx, "channel.created", id, &made)?;
@@ -215,7 +215,7 @@ pub fn restore(tx: &mut Tx, id: Uuid) -> Result<Channel> {
         return Ok(stored);
     }
     let references: Vec<ExternalId> = stored.external_ids.parse()?;
-    external_ids::replace(tx, Owner::Channel, id, &references)?;
+    external_ids::claim(tx, Owner::Channel, id, &references)?;
     let definitions = Definitions::load(tx, AttributeResource::Channel)?;
     definitions.claim(tx, id, &stored.attributes.parse()?)?;
     let restored = mark_deleted(tx, id, false)?;

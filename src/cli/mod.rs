@@ -44,6 +44,8 @@ enum Command {
     Verify,
     /// Print the OpenAPI document.
     Openapi,
+    /// Print the catalogue of events: each type with its JSON Schema and an example.
+    Events,
     /// Load the demo workspace, or write its data as files.
     Seed {
         /// Write the example files into this folder instead of loading anything.
@@ -127,6 +129,7 @@ fn execute(cli: Cli) -> Result<()> {
     let command = cli.command.unwrap_or(Command::Serve);
     match command {
         Command::Openapi => return print(&crate::api::spec().text),
+        Command::Events => return print(crate::api::events()),
         Command::Seed { examples: Some(folder) } => return seed::write_examples(&folder),
         Command::Import(args) => return import::import(&args),
         _ => {}
@@ -152,7 +155,9 @@ fn execute(cli: Cli) -> Result<()> {
             keys::create_key(config, &workspace, &options)
         }
         Command::Health => serve::health(&config),
-        Command::Openapi | Command::Import(_) => unreachable!("BUG: handled above"),
+        Command::Openapi | Command::Events | Command::Import(_) => {
+            unreachable!("BUG: handled above")
+        }
     }
 }
 

@@ -17,7 +17,7 @@ use crate::customers::references::OnUnknownCustomer;
 use crate::db::{Actor, Outcome, Tx};
 use crate::demo::{self, Day};
 use crate::error::Error;
-use crate::{attributes, channels, customers, organizations, touchpoints};
+use crate::{attributes, channels, customers, orders, organizations, products, touchpoints};
 
 const SLUG: &str = "demo";
 const SEED: u64 = 42;
@@ -96,6 +96,12 @@ fn fill(tx: &mut Tx, day: &Day) -> Result<(), Error> {
         channels::create(tx, &new)?;
     }
     for made in customers::create_many(tx, &parse::<customers::NewCustomer>(&day.customers)?)? {
+        made?;
+    }
+    for made in products::create_each(tx, &parse::<products::NewProduct>(&day.products)?)? {
+        made?;
+    }
+    for made in orders::create_each(tx, &parse::<orders::NewOrder>(&day.orders)?)? {
         made?;
     }
     let touchpoints = parse::<touchpoints::NewTouchpoint>(&day.touchpoints)?;

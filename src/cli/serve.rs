@@ -66,8 +66,9 @@ fn text(error: std::io::Error) -> String {
 /// Answers requests until a signal.
 fn answer(app: &App, socket: TcpListener, surface: Surface) -> Result<()> {
     let served = System::new().block_on(async {
+        let listener = socket.try_clone()?;
         let server = http::server::build(app.clone(), socket, surface)?;
-        let stop = http::server::stop_on_signal(app.clone(), server.handle());
+        let stop = http::server::stop_on_signal(app.clone(), server.handle(), listener);
         actix_web::rt::spawn(async move {
             if let Err(error) = stop.await {
                 log::error!("cannot wait for signals: {error}");

@@ -21,7 +21,6 @@ use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa_actix_web::service_config::ServiceConfig;
 use uuid::Uuid;
 
 pub use events::prune;
@@ -32,7 +31,7 @@ use crate::channels::{self, Channel, ChannelType};
 use crate::db::Conn;
 use crate::error::{Error, Result};
 use crate::http::reply::Plain;
-use crate::http::{Path, Reply};
+use crate::http::{Path, Reply, ServiceConfig};
 use crate::schema::connector_events as e;
 use events::EventStatus;
 

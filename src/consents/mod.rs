@@ -21,7 +21,6 @@ use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use utoipa_actix_web::service_config::ServiceConfig;
 use uuid::Uuid;
 use validator::Validate;
 
@@ -44,7 +43,7 @@ use crate::db::{Conn, Tx, WorkspaceId};
 use crate::error::Result;
 use crate::http::page::Slice;
 use crate::http::reply::Plain;
-use crate::http::{Json, List, Page, Path, Query, Reply};
+use crate::http::{Json, List, Page, Path, Query, Reply, ServiceConfig};
 use crate::schema::{consent_events, consents};
 use decisions::CONFIRMABLE_FOR;
 use ledger::{Ledger, Speaker};

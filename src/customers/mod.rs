@@ -23,7 +23,6 @@ use std::collections::HashMap;
 use actix_web::{delete, get, patch, post};
 use diesel::prelude::*;
 use serde_json::{Value, json};
-use utoipa_actix_web::service_config::ServiceConfig;
 use uuid::Uuid;
 
 pub use contacts::Contact;
@@ -39,7 +38,7 @@ use crate::auth::{Caller, Scope};
 use crate::db::{Conn, Tx, WorkspaceId};
 use crate::error::{Code, Error, Result};
 use crate::http::reply::Plain;
-use crate::http::{Created, Found, IfMatch, Json, NoContent, Path, Query, Reply};
+use crate::http::{Created, Found, IfMatch, Json, NoContent, Path, Query, Reply, ServiceConfig};
 use crate::journal::{Change, record};
 use crate::schema::{customer_stats, customers};
 use as_of::AsOf;

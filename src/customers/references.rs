@@ -37,6 +37,7 @@ crate::text_enum! {
 /// attached to the same customer.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schema(min_properties = 1)]
 pub struct CustomerReference {
     /// The customer's id.
     pub id: Option<Uuid>,

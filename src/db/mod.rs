@@ -37,6 +37,7 @@ pub use workspace_id::WorkspaceId;
 
 use crate::config::{Config, Pooler};
 use crate::error::{Error, Result};
+use crate::journal::{self, Log};
 use crate::metrics::Metrics;
 use crate::seal::{DataKey, MasterKey};
 use data_keys::DataKeys;
@@ -155,6 +156,8 @@ pub struct Tx<'c> {
     pub session: &'c Session,
     /// Which partitions of the log this database is known to have.
     pub known_months: &'c KnownMonths,
+    /// What it has to tell.
+    pub log: &'c mut Log,
     sequence: u16,
 }
 
@@ -202,12 +205,18 @@ impl Tx<'_> {
     pub fn savepoint<T>(&mut self, work: impl FnOnce(&mut Tx<'_>) -> Result<T>) -> Result<T> {
         let Conn { workspace, home, livemode, now, data_keys, .. } = self.conn;
         let (session, known_months, sequence) = (self.session, self.known_months, self.sequence);
-        let (done, sequence, now) = self.conn.pg.transaction::<_, Error, _>(|pg| {
+        let mark = self.log.mark();
+        let log = &mut *self.log;
+        let done = self.conn.pg.transaction::<_, Error, _>(|pg| {
             let conn = Conn { pg, workspace, home, livemode, now, data_keys };
-            let mut inner = Tx { conn, session, known_months, sequence };
+            let mut inner = Tx { conn, session, known_months, log, sequence };
             let done = work(&mut inner)?;
             Ok((done, inner.sequence, inner.now))
-        })?;
+        });
+        if done.is_err() {
+            self.log.back_to(mark);
+        }
+        let (done, sequence, now) = done?;
         (self.sequence, self.conn.now) = (sequence, now);
         Ok(done)
     }
@@ -360,9 +369,13 @@ impl Db {
                     now: now(),
                     data_keys: &self.data_keys,
                 };
-                let known_months = &self.known_months;
-                match work(&mut Tx { conn, session, known_months, sequence: 0 }) {
-                    Ok(Outcome::Commit(value)) => Ok(value),
+                let (known_months, mut log) = (&*self.known_months, Log::default());
+                let mut tx = Tx { conn, session, known_months, log: &mut log, sequence: 0 };
+                match work(&mut tx) {
+                    Ok(Outcome::Commit(value)) => {
+                        journal::flush(&mut tx)?;
+                        Ok(value)
+                    }
                     Ok(Outcome::Rollback(value)) => Err(Abort::DryRun(value)),
                     Err(error) => Err(Abort::Error(error)),
                 }

@@ -72,7 +72,12 @@ fn as_reference<S: Serializer>(channel: &ChannelType, serializer: S) -> Result<S
 }
 
 fn as_milliseconds<S: Serializer>(at: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&at.to_rfc3339_opts(SecondsFormat::Millis, true))
+    serializer.serialize_str(&milliseconds(*at))
+}
+
+/// A time as the demo's files write it.
+pub fn milliseconds(at: DateTime<Utc>) -> String {
+    at.to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 
 impl Event {

@@ -7,6 +7,7 @@ mod browsing;
 mod diary;
 mod goods;
 mod hero;
+mod history;
 mod mailing;
 mod names;
 mod outreach;
@@ -37,11 +38,14 @@ pub struct Day {
     pub organizations: Vec<Value>,
     pub channels: Vec<Value>,
     pub customers: Vec<Value>,
+    pub products: Vec<Value>,
+    /// What was bought in the 14 months before the day.
+    pub orders: Vec<Value>,
     /// In the order they happened; `message_id` tells days apart, so several can be loaded.
     pub touchpoints: Vec<Value>,
 }
 
-/// Makes up the day (UTC): 200 customers and about 3,000 touchpoints. The same seed and date give
+/// Makes up the day (UTC): 200 customers, some 400 orders before it and about 3,000 touchpoints. The same seed and date give
 /// the same bytes; the same seed gives the same customers on every date.
 pub fn shops_day(seed: u64, date: NaiveDate) -> Day {
     let people = people::people(seed);
@@ -57,6 +61,8 @@ pub fn shops_day(seed: u64, date: NaiveDate) -> Day {
         organizations: ORGANIZATIONS.iter().map(Organization::body).collect(),
         channels: ChannelType::ALL.into_iter().map(ChannelType::body).collect(),
         touchpoints: diary.close(),
+        products: history::products(),
+        orders: history::orders(seed, date, &people),
         customers: people.iter().map(Person::body).collect(),
     }
 }
@@ -75,6 +81,8 @@ pub fn write_examples(dir: &Path, seed: u64, date: NaiveDate) -> io::Result<()> 
         ("organizations.ndjson", &day.organizations),
         ("channels.ndjson", &day.channels),
         ("customers.ndjson", &day.customers),
+        ("products.ndjson", &day.products),
+        ("orders.ndjson", &day.orders),
         ("touchpoints.ndjson", &day.touchpoints),
     ];
     for (name, values) in files {

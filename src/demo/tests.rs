@@ -68,6 +68,8 @@ fn the_day_has_the_promised_size_whatever_the_seed() {
         let day = shops_day(seed, date());
         assert_eq!(day.customers.len(), 200);
         assert_eq!(day.organizations.len(), 8);
+        assert_eq!(day.products.len(), 24);
+        assert!((280..=520).contains(&day.orders.len()), "{} orders", day.orders.len());
         let touchpoints = day.touchpoints.len();
         assert!((2_700..=3_300).contains(&touchpoints), "seed {seed} has {touchpoints}");
     }

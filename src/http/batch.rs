@@ -102,7 +102,6 @@ pub fn one_by_one<T: Validate>(
     make: impl Fn(&mut Tx, &T) -> Result<(u16, Uuid)>,
 ) -> Result<Batch> {
     let mut results = Vec::with_capacity(items.len());
-    let mut missing_months = Vec::new();
     for (position, new) in items.iter().enumerate() {
         let made = tx.savepoint(|tx| {
             new.validate().map_err(|errors| Error::invalid(field_errors(&errors)))?;
@@ -110,15 +109,10 @@ pub fn one_by_one<T: Validate>(
         });
         match made {
             Ok(made) => results.push(Ok(made)),
-            Err(Error::Prepare(months)) => missing_months.extend(months),
             Err(error) if is_atomic => return Err(at_item(error, position)),
             Err(error) if error.is_rejection() => results.push(Err(error)),
             Err(error) => return Err(error),
         }
-    }
-    // Asked for together: one by one, each would cost another run of the whole batch.
-    if !missing_months.is_empty() {
-        return Err(Error::Prepare(missing_months));
     }
     Ok(Batch::of(results))
 }

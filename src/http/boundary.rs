@@ -1,10 +1,10 @@
 //! The edge of the API: what is refused before a handler runs, and how every error leaves.
 
-use actix_web::body::{EitherBody, MessageBody};
+use actix_web::body::{BodySize, BoxBody, EitherBody, MessageBody, None as NoBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::{Method, header};
 use actix_web::middleware::Next;
-use actix_web::{HttpRequest, HttpResponse, ResponseError, body::BoxBody};
+use actix_web::{HttpRequest, HttpResponse, ResponseError};
 
 use super::reply::PROBLEM_JSON;
 use super::request_id;
@@ -104,11 +104,17 @@ pub async fn admission<B: MessageBody + 'static>(
         Some(Err(error)) => return Ok(req.error_response(error).map_into_right_body()),
         None => {}
     }
-    if req.method() == Method::HEAD {
-        // The connection remembers that HEAD was asked and sends no body.
-        req.head_mut().method = Method::GET;
+    if req.method() != Method::HEAD {
+        return Ok(next.call(req).await?.map_into_left_body());
     }
-    Ok(next.call(req).await?.map_into_left_body())
+    // The connection remembers that HEAD was asked and sends no body.
+    req.head_mut().method = Method::GET;
+    let answer = next.call(req).await?;
+    Ok(match answer.response().body().size() {
+        // It would be read to its end first, and that of a feed is minutes away.
+        BodySize::Stream => answer.map_body(|_, _| EitherBody::right(BoxBody::new(NoBody::new()))),
+        _ => answer.map_into_left_body(),
+    })
 }
 
 /// Percent-escapes must be UTF-8 without NUL: Postgres stores neither.

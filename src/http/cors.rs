@@ -98,8 +98,12 @@ impl Cors {
     fn allows<B>(&self, origin: &HeaderValue, response: &ServiceResponse<B>) -> bool {
         let Some(origin) = text(origin) else { return false };
         let extensions = response.request().extensions();
-        let workspace = extensions.get::<AllowedOrigins>().map_or(&[][..], |listed| &listed.0);
-        self.lists(origin) || workspace.iter().any(|listed| listed == origin)
+        let is_listed = match extensions.get::<AllowedOrigins>() {
+            Some(workspace) => workspace.0.iter().any(|listed| listed == origin),
+            // Whoever was refused before we knew who they are has to learn that their token is over.
+            None => !response.status().is_success() && (self.any_workspace)(origin),
+        };
+        is_listed || self.lists(origin)
     }
 
     fn lists(&self, origin: &str) -> bool {
@@ -198,6 +202,8 @@ mod tests {
             .wrap(from_fn(apply))
             .app_data(web::Data::new(cors))
             .route("/", web::get().to(handler))
+            .route("/closed", web::get().to(HttpResponse::Unauthorized))
+            .route("/public", web::get().to(HttpResponse::Ok))
             .route("/", web::method(Method::OPTIONS).to(HttpResponse::NoContent));
         let response = call_service(&init_service(app).await, req.to_request()).await;
         response.into_parts().1.map_into_boxed_body()
@@ -259,6 +265,22 @@ mod tests {
         let response = get(OTHERS).await;
         assert_eq!(response.status().as_u16(), 200);
         assert_eq!(cors_headers(&response), []);
+    }
+
+    #[actix_web::test]
+    async fn a_refusal_of_nobody_in_particular_is_read_by_the_pages_of_any_workspace() {
+        let ask = |path, origin| {
+            answer(TestRequest::with_uri(path).insert_header((header::ORIGIN, origin)))
+        };
+        for origin in [INSTANCE, MINE, OTHERS] {
+            let refused = ask("/closed", origin).await;
+            let named = refused.headers().get(header::ACCESS_CONTROL_ALLOW_ORIGIN);
+            assert_eq!(named.and_then(text), Some(origin));
+        }
+        for origin in TRICKS {
+            assert_eq!(cors_headers(&ask("/closed", origin).await), [], "{origin}");
+        }
+        assert_eq!(cors_headers(&ask("/public", OTHERS).await), []);
     }
 
     #[actix_web::test]

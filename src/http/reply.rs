@@ -3,6 +3,7 @@
 use actix_web::http::{Method, StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse, Responder, body::BoxBody};
 use serde::Serialize;
+use serde_json::Value;
 use uuid::Uuid;
 
 use crate::error::{Error, Problem, Result};
@@ -52,6 +53,23 @@ impl Reply {
             .map_err(|error| Error::internal(format!("answer is not JSON: {error}")))?;
         let (status, headers) = (status.as_u16(), vec![]);
         Ok(Self { status, content_type: "application/json", headers, body, next_cursor: None })
+    }
+
+    /// Puts a secret into the answer that made it and is not among what is kept for replays, which
+    /// stay as they are, like refusals.
+    pub fn showing(
+        mut self,
+        field: &str,
+        secret: impl FnOnce(&Value) -> Result<String>,
+    ) -> Result<Self> {
+        if self.header("Idempotent-Replayed").is_some() || self.status >= 300 {
+            return Ok(self);
+        }
+        let broken = |error: serde_json::Error| Error::internal(error.to_string());
+        let mut body: Value = serde_json::from_slice(&self.body).map_err(broken)?;
+        body[field] = secret(&body)?.into();
+        self.body = serde_json::to_vec(&body).map_err(broken)?;
+        Ok(self)
     }
 
     /// An answer without a body.

@@ -13,11 +13,18 @@ use actix_web::rt::signal::unix::{SignalKind, signal};
 use actix_web::{HttpServer, web};
 
 use super::cors::Cors;
-use super::{boundary, cors, observe, rate_limit, request_id, unread};
+use super::{boundary, cors, newcomers, observe, rate_limit, request_id, unread};
 use crate::app::App;
 
 /// Connections that a worker serves at once; more wait in the listener's queue.
 const CONNECTIONS_PER_WORKER: usize = 10_000;
+
+/// How long a connection may lie idle. Longer than the 60 s of common load balancers: whoever keeps
+/// connections for longer than we do sends a request into one that is just being closed.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+
+/// How long connections that were there before newcomers were turned away have to reach a worker.
+const ADMISSION: Duration = Duration::from_millis(250);
 
 /// What a server answers.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -69,7 +76,7 @@ pub fn build(app: App, socket: TcpListener, surface: Surface) -> std::io::Result
         .worker_max_blocking_threads(blocking)
         .max_connections(CONNECTIONS_PER_WORKER)
         .client_request_timeout(Duration::from_secs(5))
-        .keep_alive(Duration::from_secs(15))
+        .keep_alive(KEEP_ALIVE)
         .shutdown_timeout(shutdown_timeout_s)
         .disable_signals()
         .listen(socket)?
@@ -103,12 +110,23 @@ pub async fn wait_for_signal() -> std::io::Result<()> {
     Ok(())
 }
 
-/// After a signal, announces the end through readiness, then lets running requests finish.
-pub async fn stop_on_signal(app: App, server: ServerHandle) -> std::io::Result<()> {
+/// After a signal, announces the end through readiness, takes whoever has come until then, and lets
+/// running requests finish. `listener` is the one that the server has.
+pub async fn stop_on_signal(
+    app: App,
+    server: ServerHandle,
+    listener: TcpListener,
+) -> std::io::Result<()> {
     wait_for_signal().await?;
     log::info!("shutting down");
     app.drain();
     actix_web::rt::time::sleep(app.config.drain_delay).await;
+    match newcomers::turn_away(&listener) {
+        Ok(()) => actix_web::rt::time::sleep(ADMISSION).await,
+        Err(error) => log::warn!("who connects now may be cut off: {error}"),
+    }
+    // Nobody would be refused as long as we had it.
+    drop(listener);
     server.stop(true).await;
     Ok(())
 }

@@ -6,26 +6,39 @@ use chrono::{DateTime, Utc};
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
-use diesel::sql_types::{
-    Array, BigInt, Jsonb, Nullable, SmallInt, Text, Timestamptz, Uuid as SqlUuid,
-};
+use diesel::sql_types::{Array, BigInt, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{Direction, Entry, counts, day};
+use super::{Direction, Entry, catalogue, counts, day};
 use crate::db::{Tx, WorkspaceId, partitions};
 use crate::error::Result;
 
-/// Over how many rows a busy counter is spread.
-const SLOTS: u128 = 16;
-
-/// Stores `entries` and counts them; returns the ids that were new. An entry whose (`source`,
-/// `message_id`) is stored already, or stands earlier in `entries`, changes nothing.
+/// Stores what waits in the transaction's log and then `entries`, and counts all of them; returns the ids
+/// that were new. An entry whose (`source`, `message_id`) is stored already, or stands earlier in
+/// `entries`, changes nothing.
 pub fn append(tx: &mut Tx, entries: &[Entry]) -> Result<HashSet<Uuid>> {
+    // Out of the transaction meanwhile, which the statement needs whole.
+    let mut log = std::mem::take(tx.log);
+    let stored = store(tx, &log.waiting().iter().chain(entries).collect::<Vec<_>>());
+    if stored.is_ok() {
+        log.mark_stored();
+    }
+    *tx.log = log;
+    stored
+}
+
+fn store(tx: &mut Tx, entries: &[&Entry]) -> Result<HashSet<Uuid>> {
+    if entries.is_empty() {
+        return Ok(HashSet::new());
+    }
+    debug_assert!(
+        entries.iter().all(|e| catalogue::fits(e)),
+        "not as the catalogue says: {entries:?}"
+    );
     let known_months = tx.known_months;
     partitions::require(tx.pg, known_months, entries.iter().map(|entry| day(entry.id)))?;
-    let slot = i16::try_from(tx.new_id().as_u128() % SLOTS).expect("BUG: less than 16");
-    let statement = Append::new(tx.workspace, tx.now, tx.new_id(), slot, entries);
+    let statement = Append::new(tx.workspace, tx.now, tx.new_id(), entries);
     Ok(statement.load::<Uuid>(tx.pg)?.into_iter().collect())
 }
 
@@ -35,7 +48,6 @@ struct Append<'a> {
     workspace: WorkspaceId,
     now: DateTime<Utc>,
     append: Uuid,
-    slot: i16,
     id: Vec<Uuid>,
     at: Vec<DateTime<Utc>>,
     quarter: Vec<DateTime<Utc>>,
@@ -63,17 +75,15 @@ impl<'a> Append<'a> {
         workspace: WorkspaceId,
         now: DateTime<Utc>,
         append: Uuid,
-        slot: i16,
-        entries: &'a [Entry],
+        entries: &[&'a Entry],
     ) -> Self {
-        fn column<'a, T>(entries: &'a [Entry], of: impl Fn(&'a Entry) -> T) -> Vec<T> {
-            entries.iter().map(of).collect()
+        fn column<'a, T>(entries: &[&'a Entry], of: impl Fn(&'a Entry) -> T) -> Vec<T> {
+            entries.iter().copied().map(of).collect()
         }
         Self {
             workspace,
             now,
             append,
-            slot,
             id: column(entries, |e| e.id),
             at: column(entries, |e| crate::db::id::instant(e.id)),
             quarter: column(entries, |e| counts::quarter(e.id)),
@@ -97,6 +107,10 @@ impl<'a> Append<'a> {
         }
     }
 }
+
+/// Over how many rows a busy counter is spread. A connection keeps to one of them: a transaction that
+/// appends a thousand times would else lock all rows of a counter, and hold up everybody else.
+const SLOT: &str = "(pg_backend_pid() % 64)::smallint";
 
 /// After the arrays: keys first, then what they let through, then the figures over just that.
 /// Upserts run in key order, so two batches never wait for each other crosswise.
@@ -166,8 +180,8 @@ impl QueryFragment<Pg> for Append<'_> {
         out.push_sql("::timestamptz as now, ");
         out.push_bind_param::<SqlUuid, _>(&self.append)?;
         out.push_sql("::uuid as append, ");
-        out.push_bind_param::<SmallInt, _>(&self.slot)?;
-        out.push_sql("::smallint as slot), incoming as (select * from unnest(");
+        out.push_sql(SLOT);
+        out.push_sql(" as slot), incoming as (select * from unnest(");
         out.push_bind_param::<Array<SqlUuid>, _>(&self.id)?;
         out.push_sql("::uuid[], ");
         out.push_bind_param::<Array<Timestamptz>, _>(&self.at)?;

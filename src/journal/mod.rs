@@ -1,12 +1,15 @@
 //! The one log: everything that happened, appended once, with the figures that follow from it.
 //!
 //! Touchpoints sent by callers and the state changes of our own resources go through the same
-//! [`append`]: deduplicated, stored and counted by one statement, in the caller's transaction.
+//! [`append`]: deduplicated, stored and counted by one statement, in the caller's transaction. State
+//! changes are entered into the transaction's [`Log`] and appended together, at the latest by its end.
 
 mod append;
+pub mod catalogue;
 pub mod counts;
 pub mod feed;
 pub mod live;
+mod log;
 pub mod read;
 pub mod touchpoint;
 
@@ -15,6 +18,7 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 pub use append::append;
+pub use log::{Log, enter, flush};
 pub use touchpoint::{Touchpoint, TouchpointActor};
 
 use crate::db::{Tx, partitions};
@@ -66,6 +70,31 @@ pub struct Change<'a> {
     pub properties: Value,
 }
 
+impl Change<'_> {
+    /// What the log says of it.
+    pub fn entry(self, id: Uuid, actor: Value) -> Entry {
+        Entry {
+            id,
+            customer_id: self.customer_id,
+            origin_customer_id: self.customer_id,
+            anonymous_id: None,
+            organization_id: self.organization_id,
+            channel_id: self.channel_id,
+            direction: Direction::Internal,
+            kind: self.kind.into(),
+            name: None,
+            source: OWN_SOURCE.into(),
+            message_id: None,
+            subject: Some(json!({ "type": self.subject.0, "id": self.subject.1 })),
+            actor,
+            value: None,
+            content: None,
+            context: None,
+            properties: self.properties,
+        }
+    }
+}
+
 /// The source of the touchpoints that we write ourselves.
 pub const OWN_SOURCE: &str = "ecrm";
 
@@ -79,32 +108,12 @@ pub fn record(tx: &mut Tx, change: Change) -> Result<()> {
     record_all(tx, [change])
 }
 
-/// Writes the touchpoints of several state changes, in their order, with one statement.
+/// Writes the touchpoints of several state changes, in their order.
 pub fn record_all<'a>(tx: &mut Tx, changes: impl IntoIterator<Item = Change<'a>>) -> Result<()> {
     let actor = actor(tx);
-    let entries: Vec<Entry> = changes
-        .into_iter()
-        .map(|change| Entry {
-            id: tx.new_id(),
-            customer_id: change.customer_id,
-            origin_customer_id: change.customer_id,
-            anonymous_id: None,
-            organization_id: change.organization_id,
-            channel_id: change.channel_id,
-            direction: Direction::Internal,
-            kind: change.kind.into(),
-            name: None,
-            source: OWN_SOURCE.into(),
-            message_id: None,
-            subject: Some(json!({ "type": change.subject.0, "id": change.subject.1 })),
-            actor: actor.clone(),
-            value: None,
-            content: None,
-            context: None,
-            properties: change.properties,
-        })
-        .collect();
-    append(tx, &entries).map(drop)
+    let entries: Vec<Entry> =
+        changes.into_iter().map(|change| change.entry(tx.new_id(), actor.clone())).collect();
+    enter(tx, entries)
 }
 
 /// The one who acts in this transaction, as touchpoints name them.

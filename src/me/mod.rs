@@ -8,7 +8,6 @@ mod types;
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, delete, get, patch, put};
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::auth::Me;
 use crate::consents::ledger;
@@ -16,7 +15,7 @@ use crate::consents::preferences::{PreferenceCenter, PreferenceChoices, evidence
 use crate::customers::Customer;
 use crate::error::Result;
 use crate::http::reply::Plain;
-use crate::http::{Found, IfMatch, Json, List, Page, Query, Reply};
+use crate::http::{Found, IfMatch, Json, List, Page, Query, Reply, ServiceConfig};
 use crate::journal::read;
 use crate::privacy::{self, DataRequest, DataRequestKind};
 use types::{MyProfile, MyProfilePatch, MyTouchpoint};

@@ -159,11 +159,16 @@ fn doubled(new: &[NewLineItem]) -> Vec<FieldError> {
     doubled.collect()
 }
 
-/// Stores the lines of an order in the place of those that were there.
-pub fn store(tx: &mut Tx, order: Uuid, lines: &[LineRow]) -> Result<()> {
-    let there = l::table.filter(l::workspace_id.eq(tx.workspace)).filter(l::order_id.eq(order));
-    diesel::delete(there).execute(tx.pg)?;
+/// Stores the lines of an order that has none.
+pub fn store(tx: &mut Tx, lines: &[LineRow]) -> Result<()> {
     let rows: Vec<_> = lines.iter().map(|line| (line, l::workspace_id.eq(tx.workspace))).collect();
     diesel::insert_into(l::table).values(rows).execute(tx.pg)?;
+    Ok(())
+}
+
+/// Deletes the lines of an order, to store others in their place.
+pub fn discard(tx: &mut Tx, order: Uuid) -> Result<()> {
+    let there = l::table.filter(l::workspace_id.eq(tx.workspace)).filter(l::order_id.eq(order));
+    diesel::delete(there).execute(tx.pg)?;
     Ok(())
 }

@@ -52,11 +52,9 @@ pub fn tell(tx: &mut Tx, before: Option<&Order>, draft: &Draft) -> Result<bool> 
             told.push(Milestone { kind: "order.updated", at: tx.now, value: None, properties });
         }
     }
-    let entries = told.into_iter().map(|milestone| entry(tx, after, milestone));
-    let entries: Vec<Entry> = entries.collect();
-    if !entries.is_empty() {
-        journal::append(tx, &entries)?;
-    }
+    let entries: Vec<Entry> =
+        told.into_iter().map(|milestone| entry(tx, after, milestone)).collect();
+    journal::enter(tx, entries)?;
     Ok(is_paid)
 }
 
@@ -64,7 +62,7 @@ pub fn tell(tx: &mut Tx, before: Option<&Order>, draft: &Draft) -> Result<bool> 
 pub fn note(tx: &mut Tx, kind: &'static str, order: &OrderRow) -> Result<()> {
     let milestone = Milestone { kind, at: tx.now, value: None, properties: json!({}) };
     let entry = entry(tx, order, milestone);
-    journal::append(tx, &[entry]).map(drop)
+    journal::enter(tx, [entry])
 }
 
 fn reached(now: DateTime<Utc>, before: Option<&Order>, draft: &Draft) -> Vec<Milestone> {

@@ -16,7 +16,6 @@ mod write;
 
 use actix_web::{delete, get, patch, post, put};
 use diesel::prelude::*;
-use utoipa_actix_web::service_config::ServiceConfig;
 use uuid::Uuid;
 
 pub use fulfillments::NewFulfillment;
@@ -33,6 +32,7 @@ use crate::error::{Error, Result};
 use crate::external_ids::ExternalId;
 use crate::http::{
     Batch, BatchOptions, Created, Found, IfMatch, IfNoneMatch, Json, NoContent, Path, Query, Reply,
+    ServiceConfig,
 };
 use crate::schema::orders;
 use crate::sources::Told;

@@ -402,7 +402,9 @@ impl Draft {
         }
         (self.row.version, self.row.updated_at) = (self.row.version + 1, tx.now);
         self.store(tx, before.as_ref())?;
-        if has_references || before.is_none() {
+        if before.is_none() {
+            external_ids::claim(tx, Owner::Order, self.row.id, &self.row.external_ids)?;
+        } else if has_references {
             external_ids::replace(tx, Owner::Order, self.row.id, &self.row.external_ids)?;
         }
         definitions.claim(tx, self.row.id, &self.row.attributes)?;
@@ -421,15 +423,17 @@ impl Draft {
         match before {
             None => {
                 diesel::insert_into(o::table).values((&self.row, workspace)).execute(tx.pg)?;
+                lines::store(tx, &self.lines)?;
             }
-            Some(_) => {
+            Some(before) => {
                 diesel::update(of(tx.workspace).filter(o::id.eq(self.row.id)))
                     .set(&self.row)
                     .execute(tx.pg)?;
+                if before.lines != self.lines {
+                    lines::discard(tx, self.row.id)?;
+                    lines::store(tx, &self.lines)?;
+                }
             }
-        }
-        if before.is_none_or(|before| before.lines != self.lines) {
-            lines::store(tx, self.row.id, &self.lines)?;
         }
         refunds::store(tx, &self.refunds)?;
         fulfillments::store(tx, &self.fulfillments)
@@ -463,7 +467,7 @@ pub fn restore(tx: &mut Tx, id: Uuid) -> Result<Order> {
     let mut row: OrderRow = stored.for_no_key_update().first(tx.pg)?;
     tx.not_before(row.updated_at);
     if row.deleted_at.is_some() {
-        external_ids::replace(tx, Owner::Order, id, &row.external_ids)?;
+        external_ids::claim(tx, Owner::Order, id, &row.external_ids)?;
         let definitions = Definitions::load(tx, AttributeResource::Order)?;
         definitions.claim(tx, id, &row.attributes)?;
         row = mark_deleted(tx, row, false)?;

@@ -9,7 +9,6 @@ use std::collections::HashSet;
 
 use actix_web::{delete, get, patch, post, put};
 use diesel::prelude::*;
-use utoipa_actix_web::service_config::ServiceConfig;
 use uuid::Uuid;
 
 pub use list::{OrganizationFilter, count_matching, matching};
@@ -23,6 +22,7 @@ use crate::error::{Error, Result};
 use crate::external_ids::ExternalId;
 use crate::http::{
     Batch, BatchOptions, Created, Found, IfMatch, IfNoneMatch, Json, NoContent, Path, Query, Reply,
+    ServiceConfig,
 };
 use crate::schema::organizations;
 

@@ -102,7 +102,7 @@ impl NewOrganization {
             .returning(Organization::as_returning())
             .get_result(tx.pg)
             .on_constraint("organizations_parent_exists", unknown_parent)?;
-        external_ids::replace(tx, Owner::Organization, id, &self.external_ids)?;
+        external_ids::claim(tx, Owner::Organization, id, &self.external_ids)?;
         definitions.claim(tx, id, &self.attributes)?;
         note(tx, "organization.created", id, json!({}))?;
         Ok(made)
@@ -197,7 +197,7 @@ pub fn restore(tx: &mut Tx, id: Uuid) -> Result<Organization> {
         return Ok(stored);
     }
     let references: Vec<ExternalId> = stored.external_ids.parse()?;
-    external_ids::replace(tx, Owner::Organization, id, &references)?;
+    external_ids::claim(tx, Owner::Organization, id, &references)?;
     let definitions = Definitions::load(tx, AttributeResource::Organization)?;
     definitions.claim(tx, id, &stored.attributes.parse()?)?;
     let restored = mark_deleted(tx, id, false)?;

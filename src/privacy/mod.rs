@@ -13,7 +13,6 @@ pub mod types;
 
 use actix_web::{get, post};
 use diesel::prelude::*;
-use utoipa_actix_web::service_config::ServiceConfig;
 use uuid::Uuid;
 
 pub use archive::work as make_archive;
@@ -26,7 +25,7 @@ use crate::auth::{Caller, Scope, Scopes};
 use crate::db::keyset::{SortKey, SortKind};
 use crate::error::{Error, Result};
 use crate::http::reply::Plain;
-use crate::http::{Created, Found, IfMatch, Json, List, Page, Path, Query, Reply};
+use crate::http::{Created, Found, IfMatch, Json, List, Page, Path, Query, Reply, ServiceConfig};
 use types::{DataRequestFilter, DataRequestReason, ErasureCertificate, Row};
 
 pub fn routes(api: &mut ServiceConfig) {

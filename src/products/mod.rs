@@ -8,7 +8,6 @@ use std::collections::{HashMap, HashSet};
 
 use actix_web::{delete, get, patch, post, put};
 use diesel::prelude::*;
-use utoipa_actix_web::service_config::ServiceConfig;
 use uuid::Uuid;
 
 pub use list::{ProductFilter, count_matching, matching};
@@ -21,6 +20,7 @@ use crate::error::{FieldError, Result};
 use crate::external_ids::{self, ExternalId, Owner};
 use crate::http::{
     Batch, BatchOptions, Created, Found, IfMatch, IfNoneMatch, Json, NoContent, Path, Query, Reply,
+    ServiceConfig,
 };
 use crate::schema::products;
 

@@ -101,7 +101,7 @@ impl NewProduct {
             .get_result(tx.pg)
             .optional()?;
         let Some(made) = made else { return Err(sku_taken(tx, self.sku.as_deref())?) };
-        external_ids::replace(tx, Owner::Product, id, &self.external_ids)?;
+        external_ids::claim(tx, Owner::Product, id, &self.external_ids)?;
         definitions.claim(tx, id, &self.attributes)?;
         note(tx, "product.created", id, json!({}))?;
         Ok(made)
@@ -208,7 +208,7 @@ pub fn restore(tx: &mut Tx, id: Uuid) -> Result<Product> {
         return Err(sku_taken(tx, Some(sku))?);
     }
     let references: Vec<ExternalId> = stored.external_ids.parse()?;
-    external_ids::replace(tx, Owner::Product, id, &references)?;
+    external_ids::claim(tx, Owner::Product, id, &references)?;
     let definitions = Definitions::load(tx, AttributeResource::Product)?;
     definitions.claim(tx, id, &stored.attributes.parse()?)?;
     let restored = mark_deleted(tx, id, false)?;

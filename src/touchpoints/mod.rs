@@ -9,7 +9,6 @@ use actix_web::{get, post};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
-use utoipa_actix_web::service_config::ServiceConfig;
 use uuid::Uuid;
 use validator::{Validate, ValidationError};
 
@@ -22,9 +21,9 @@ use crate::db::group::Group;
 use crate::error::Result;
 use crate::external_ids::ExternalId;
 use crate::http::reply::{IntoReply, Plain};
-use crate::http::{Batch, Json, Path, Query, Reply};
+use crate::http::{Batch, Json, Path, Query, Reply, ServiceConfig};
 use crate::journal::touchpoint::{TouchpointContent, TouchpointContext, TouchpointSubject};
-use crate::journal::{self, Direction, Touchpoint, TouchpointActor};
+use crate::journal::{self, Direction, OWN_SOURCE, Touchpoint, TouchpointActor};
 use crate::values::free::FreeObject;
 use crate::values::money::Money;
 
@@ -90,8 +89,8 @@ pub struct NewTouchpoint {
     pub direction: Option<Direction>,
     /// When it happened, from 1970 to tomorrow; now unless said otherwise.
     pub occurred_at: Option<DateTime<Utc>>,
-    /// Your system; `api` unless said otherwise.
-    #[validate(length(min = 1, max = 100))]
+    /// Your system; `api` unless said otherwise. `ecrm` is ours.
+    #[validate(length(min = 1, max = 100), custom(function = "touchpoint_source"))]
     #[schema(example = "shop", min_length = 1, max_length = 100)]
     pub source: Option<String>,
     /// Your id of it: a repeat from the same source changes nothing.
@@ -136,12 +135,14 @@ pub fn is_own(kind: &str) -> bool {
     OWN_NOUNS.iter().any(|noun| kind.split('.').next() == Some(noun))
 }
 
+/// Whether a text can be a part of a type, between its points.
+pub fn is_word(word: &str) -> bool {
+    word.starts_with(|c: char| c.is_ascii_lowercase())
+        && word.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+}
+
 /// For `#[validate]`: words with points between them, none of them ours.
 pub fn touchpoint_type(kind: &str) -> Result<(), ValidationError> {
-    let is_word = |word: &str| {
-        word.starts_with(|c: char| c.is_ascii_lowercase())
-            && word.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
-    };
     let words: Vec<&str> = kind.split('.').collect();
     if kind.len() > 100 || words.len() < 2 || !words.iter().all(|word| is_word(word)) {
         let expected = "must be `noun.past_verb` in lower case, such as `product.viewed`";
@@ -152,6 +153,15 @@ pub fn touchpoint_type(kind: &str) -> Result<(), ValidationError> {
         return Err(ValidationError::new("reserved_type").with_message(reason.into()));
     }
     Ok(())
+}
+
+/// For `#[validate]`: what we tell ourselves is known by its source.
+pub fn touchpoint_source(source: &str) -> Result<(), ValidationError> {
+    if source != OWN_SOURCE {
+        return Ok(());
+    }
+    let reason = "is the source of what this service writes itself";
+    Err(ValidationError::new("reserved_source").with_message(reason.into()))
 }
 
 /// Touchpoints to remember, each on its own.

@@ -20,10 +20,10 @@ use std::sync::LazyLock;
 
 use actix_web::{HttpRequest, get, post};
 use serde_json::Value;
-use utoipa_actix_web::service_config::ServiceConfig;
 
 pub use answer::{Tracked, TrackedCall, TrackingSettings};
 pub use message::{CallType, TrackingBatch, TrackingCall};
+pub use names::known_types;
 
 use crate::app::App;
 use crate::auth::key::KeyKind;
@@ -32,7 +32,7 @@ use crate::db::Tx;
 use crate::db::group::Group;
 use crate::error::{Error, Result};
 use crate::http::reply::{IntoReply, Plain};
-use crate::http::{Path, Reply};
+use crate::http::{Path, Reply, ServiceConfig};
 use call::{Call, check_batch};
 use message::Message;
 use write::{Sender, Taken, take_in};

@@ -74,6 +74,11 @@ const PARTICLES: [&str; 8] = ["up", "in", "out", "on", "off", "down", "back", "a
 /// Longest type, in characters.
 const MOST: usize = 100;
 
+/// The types that known names have.
+pub fn known_types() -> impl Iterator<Item = &'static str> {
+    KNOWN.iter().map(|(_, kind)| *kind)
+}
+
 /// The type of a touchpoint for an event of this name.
 pub fn type_of(name: &str) -> String {
     let words = words(name);

@@ -15,7 +15,8 @@ use chrono::Utc;
 use uuid::Uuid;
 
 use super::fan_out::fan_out_all;
-use super::queue::{self, Due, Sent, Taken, Waiting};
+use super::queue::{self, Due, Taken, Waiting};
+use super::settle::{self, Sent};
 use crate::app::App;
 use crate::db::{Outcome, Session, WorkspaceId};
 use crate::error::{Error, Result};
@@ -33,11 +34,11 @@ const FEED_EVERY: Duration = Duration::from_millis(100);
 /// For what else came back while it was woken.
 const GATHER: Duration = Duration::from_millis(5);
 /// How often interrupted work and figures are looked at.
-const UPKEEP: Duration = Duration::from_secs(10);
+const UPKEEP: Duration = Duration::from_secs(5);
 
 /// Starts sending; it ends when the app drains and everything under way has come back.
 pub fn start(app: App) -> std::io::Result<JoinHandle<()>> {
-    let mut desk = Desk::open(&app)?;
+    let mut desk = Desk::open(app);
     std::thread::Builder::new().name("webhooks".into()).spawn(move || desk.run())
 }
 
@@ -57,7 +58,12 @@ struct Done {
 
 struct Desk {
     app: App,
+    /// How many threads carry messages: as many as were ever under way at a time.
+    hands: usize,
     out: Sender<Task>,
+    /// What each of them takes from and brings back to.
+    tasks: Arc<Mutex<Receiver<Task>>>,
+    results: Sender<Done>,
     back: Receiver<Done>,
     /// How many messages are under way to each endpoint.
     under_way: HashMap<Uuid, usize>,
@@ -74,18 +80,15 @@ struct Desk {
 }
 
 impl Desk {
-    fn open(app: &App) -> std::io::Result<Self> {
-        let (out, tasks) = mpsc::channel::<Task>();
+    fn open(app: App) -> Self {
+        let (out, tasks) = mpsc::channel();
         let (results, back) = mpsc::channel();
-        let tasks = Arc::new(Mutex::new(tasks));
-        for _ in 0..HANDS {
-            let (app, tasks, results) = (app.clone(), tasks.clone(), results.clone());
-            let hand = std::thread::Builder::new().name("webhook".into());
-            hand.spawn(move || carry(&app, &tasks, &results))?;
-        }
-        Ok(Self {
-            app: app.clone(),
+        Self {
+            app,
+            hands: 0,
             out,
+            tasks: Arc::new(Mutex::new(tasks)),
+            results,
             back,
             under_way: HashMap::new(),
             done: Vec::new(),
@@ -94,7 +97,7 @@ impl Desk {
             last: Uuid::nil(),
             told_at: None,
             upkeep_at: Instant::now(),
-        })
+        }
     }
 
     /// Errors are logged and waited out: sending outlives its database.
@@ -177,7 +180,7 @@ impl Desk {
             let noted = self
                 .app
                 .db
-                .write(&session, &|tx| queue::finish(tx, endpoint, &sent).map(Outcome::Commit));
+                .write(&session, &|tx| settle::finish(tx, endpoint, &sent).map(Outcome::Commit));
             match noted {
                 Ok(outcomes) => {
                     self.came_back(endpoint, sent.len());
@@ -191,7 +194,7 @@ impl Desk {
             }
         }
         let is_stopping = self.app.is_draining();
-        let is_over = |done: &Done| is_stopping || queue::is_lease_over(&done.sent, Utc::now());
+        let is_over = |done: &Done| is_stopping || settle::is_lease_over(&done.sent, Utc::now());
         let (over, left): (Vec<Done>, Vec<Done>) = left.into_iter().partition(is_over);
         self.done = left;
         over.into_iter().for_each(|done| self.came_back(done.endpoint, 1));
@@ -255,11 +258,26 @@ impl Desk {
         let any = !taken.is_empty();
         for taken in taken {
             *self.under_way.entry(endpoint).or_default() += 1;
+            self.man();
             let task = Task { session: session.clone(), endpoint, taken };
             let gone = |_| Error::internal("nobody is left to send webhooks");
             self.out.send(task).map_err(gone)?;
         }
         Ok(any)
+    }
+
+    /// Sees to it that there is a hand for each message under way. Without another thread the
+    /// message waits for one of those that there are.
+    fn man(&mut self) {
+        if self.under_way.values().sum::<usize>() <= self.hands {
+            return;
+        }
+        let (app, tasks, results) = (self.app.clone(), self.tasks.clone(), self.results.clone());
+        let hand = std::thread::Builder::new().name("webhook".into());
+        match hand.spawn(move || carry(&app, &tasks, &results)) {
+            Ok(_) => self.hands += 1,
+            Err(error) => log::warn!("no thread for webhooks: {error}"),
+        }
     }
 
     fn session(&mut self, workspace: WorkspaceId) -> Result<Session> {

@@ -196,7 +196,7 @@ fn to_json(endpoint: &WebhookEndpoint) -> Result<Value> {
     serde_json::to_value(endpoint).map_err(|error| Error::internal(error.to_string()))
 }
 
-fn change(kind: &'static str, id: Uuid, properties: Value) -> Change<'static> {
+pub fn change(kind: &'static str, id: Uuid, properties: Value) -> Change<'static> {
     Change {
         kind,
         customer_id: None,

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use validator::ValidationError;
 
-use crate::changes::{covers, is_pattern};
+use crate::changes::is_pattern;
 use crate::db::WorkspaceId;
 use crate::error::{Error, Result};
 use crate::journal::Touchpoint;
@@ -23,11 +23,6 @@ pub fn event_types(types: &[String]) -> Result<(), ValidationError> {
     }
     let expected = "must be different types such as `order.placed`, `order.*` or `*`";
     Err(ValidationError::new("invalid_event_types").with_message(expected.into()))
-}
-
-/// Whether a type is among those that are wanted.
-pub fn wants(types: &[String], kind: &str) -> bool {
-    types.iter().any(|wanted| covers(wanted, kind))
 }
 
 /// What can be asked about an event. It is only ever asked in memory.
@@ -96,6 +91,7 @@ pub fn message(workspace: WorkspaceId, livemode: bool, touchpoint: &Touchpoint) 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::changes::wants;
 
     #[test]
     fn types_are_patterns_and_each_stands_once() {

@@ -10,6 +10,7 @@ use super::endpoints::of;
 use super::events;
 use super::types::WebhookEndpointStatus;
 use crate::app::App;
+use crate::changes::wants;
 use crate::db::json::Jsonb;
 use crate::db::{Conn, Outcome, Tx, WorkspaceId};
 use crate::error::{Code, Error, Result};
@@ -126,7 +127,7 @@ impl Listener {
         let mut rows = Vec::new();
         for Event { sequence, touchpoint } in events {
             let is_new = *sequence > self.cursor;
-            if is_new && events::wants(&self.event_types, &touchpoint.r#type) {
+            if is_new && wants(&self.event_types, &touchpoint.r#type) {
                 if !condition.holds(touchpoint)? {
                     continue;
                 }

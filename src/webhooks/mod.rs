@@ -10,6 +10,7 @@ mod queue;
 mod schedule;
 mod secrets;
 mod send;
+mod settle;
 mod sign;
 mod trial;
 mod types;
@@ -17,7 +18,6 @@ mod types;
 use actix_web::{HttpRequest, delete, get, patch, post};
 use chrono::TimeDelta;
 use diesel::prelude::*;
-use utoipa_actix_web::service_config::ServiceConfig;
 use uuid::Uuid;
 
 use crate::app::reach_of_webhooks;
@@ -25,10 +25,13 @@ use crate::auth::{Caller, Scope};
 use crate::db::keyset::{SortKey, SortKind};
 use crate::error::Result;
 use crate::http::boundary::is_dry_run;
-use crate::http::{Created, Found, IfMatch, Json, List, NoContent, Page, Path, Query, Reply};
+use crate::http::{
+    Created, Found, IfMatch, Json, List, NoContent, Page, Path, Query, Reply, ServiceConfig,
+};
 use endpoints::of;
 pub use queue::prune;
 use secrets::{NewSecret, Secrets};
+pub use types::WebhookDisabledReason;
 use types::{NewWebhookEndpoint, WebhookEndpoint, WebhookEndpointPatch, WebhookEndpointWithSecret};
 
 /// For how long the secret before the last rotation signs too.

@@ -1,4 +1,4 @@
-//! What waits to be sent: who takes it, and what becomes of it.
+//! What waits to be sent, and who takes it.
 
 use std::collections::HashMap;
 
@@ -10,28 +10,23 @@ use uuid::Uuid;
 use super::deliveries::WebhookDeliveryStatus as Status;
 use super::endpoints::of;
 use super::events;
-use super::schedule::{self, ATTEMPTS, BREAKER};
+use super::schedule::{ATTEMPTS, BREAKER};
 use super::secrets::Secrets;
-use super::send::{Answer, Message};
+use super::send::Message;
 use super::sign::WebhookSignature;
-use super::types::{WebhookDisabledReason, WebhookEndpoint, WebhookEndpointStatus};
+use super::types::WebhookEndpointStatus;
 use crate::db::{Conn, Tx, WorkspaceId};
 use crate::error::Result;
 use crate::journal::read;
-use crate::schema::webhook_attempts as a;
 use crate::schema::webhook_deliveries as d;
 use crate::schema::webhook_endpoints as e;
 
 /// How long a sender may be silent before its message goes to another; an attempt takes 10 seconds.
-const LEASE: TimeDelta = TimeDelta::seconds(30);
-/// How long an endpoint that nothing reaches is tried.
-const PATIENCE: TimeDelta = TimeDelta::days(5);
-/// A success is noted once in this time.
-const NOTED_EVERY: TimeDelta = TimeDelta::minutes(1);
+pub const LEASE: TimeDelta = TimeDelta::seconds(15);
 /// How many endpoints are looked at in one round.
 const ENDPOINTS_A_ROUND: i64 = 100;
-/// How far one claim looks into what waits, past what may not go yet.
-const LOOKED_AT: i64 = 1000;
+/// How far one claim looks into what waits, past what may not go yet: not far at first.
+const LOOKED_AT: [i64; 2] = [100, 1000];
 
 /// An endpoint that something waits for.
 #[derive(Debug, Clone, Copy, QueryableByName)]
@@ -47,10 +42,10 @@ pub fn due(pg: &mut PgConnection, last: Uuid, now: DateTime<Utc>) -> Result<Vec<
     Ok(diesel::sql_query(
         "select e.workspace_id, e.id from webhook_endpoints e
           where e.status = 'enabled' and (e.paused_until is null or e.paused_until <= $1)
-            and exists (
-              select from webhook_deliveries d
-               where d.workspace_id = e.workspace_id and d.endpoint_id = e.id
-                 and d.status = 'pending' and d.next_attempt_at <= $1)
+            and (select true from webhook_deliveries d
+                  where d.workspace_id = e.workspace_id and d.endpoint_id = e.id
+                    and d.status = 'pending' and d.next_attempt_at <= $1
+                  limit 1)
           order by e.id > $2 desc, e.id limit $3",
     )
     .bind::<Timestamptz, _>(now)
@@ -131,8 +126,8 @@ pub struct Taken {
     pub delivery: Uuid,
     pub lease: Uuid,
     /// Which attempt it is, and how many failed before it.
-    number: i32,
-    failures: i32,
+    pub number: i32,
+    pub failures: i32,
     pub message: Message,
 }
 
@@ -150,7 +145,8 @@ struct Claimed {
 
 /// The first of what waits, without what must wait for an earlier event of the same customer: that
 /// goes first, unless it failed three times. MATERIALIZED, because otherwise the planner may claim more
-/// rows than LIMIT says.
+/// rows than LIMIT says; LIMIT in the inner question and the array of ids, because otherwise a planner
+/// without statistics compares everything that waits with everything that waits.
 const CLAIM: &str = "
     with ready as materialized (
         select id, customer_id, sequence from webhook_deliveries
@@ -158,19 +154,18 @@ const CLAIM: &str = "
            and next_attempt_at <= $3
          order by sequence limit $4
     ), due as materialized (
-        select w.id from webhook_deliveries w join ready on ready.id = w.id
-         where w.workspace_id = $1 and w.status = 'pending'
-           and not exists (
-             select from webhook_deliveries earlier
-              where earlier.workspace_id = $1 and earlier.endpoint_id = $2
-                and earlier.customer_id = ready.customer_id and earlier.sequence < ready.sequence
-                and earlier.status in ('pending', 'delivering') and earlier.failures < 3)
-         order by w.sequence limit $5 for update of w skip locked
+        select id from ready
+         where (select true from webhook_deliveries earlier
+                 where earlier.workspace_id = $1 and earlier.endpoint_id = $2
+                   and earlier.customer_id = ready.customer_id and earlier.sequence < ready.sequence
+                   and earlier.status in ('pending', 'delivering') and earlier.failures < 3
+                 limit 1) is null
+         order by sequence limit $5
     )
-    update webhook_deliveries t
-       set status = 'delivering', attempts = t.attempts + 1, locked_by = $6, locked_until = $7
-      from due where t.workspace_id = $1 and t.id = due.id
-    returning t.id, t.touchpoint_id, t.attempts, t.failures";
+    update webhook_deliveries
+       set status = 'delivering', attempts = attempts + 1, locked_by = $6, locked_until = $7
+     where workspace_id = $1 and id = any(array(select id from due))
+    returning id, touchpoint_id, attempts, failures";
 
 /// Takes at most `room` messages for an endpoint: none where somebody else is at it, and no more than
 /// it has at a time. Its row is locked meanwhile, so this holds over all processes.
@@ -199,15 +194,20 @@ pub fn claim(tx: &mut Tx, endpoint: Uuid, room: i64) -> Result<Vec<Taken>> {
 
 fn take(tx: &mut Tx, endpoint: Uuid, address: &Address, room: i64) -> Result<Vec<Taken>> {
     let lease = tx.new_id();
-    let claimed: Vec<Claimed> = diesel::sql_query(CLAIM)
-        .bind::<SqlUuid, _>(tx.workspace)
-        .bind::<SqlUuid, _>(endpoint)
-        .bind::<Timestamptz, _>(tx.now)
-        .bind::<BigInt, _>(LOOKED_AT)
-        .bind::<BigInt, _>(room)
-        .bind::<SqlUuid, _>(lease)
-        .bind::<Timestamptz, _>(tx.now + LEASE)
-        .load(tx.pg)?;
+    let mut claimed: Vec<Claimed> = Vec::new();
+    for looked_at in LOOKED_AT {
+        if claimed.is_empty() {
+            claimed = diesel::sql_query(CLAIM)
+                .bind::<SqlUuid, _>(tx.workspace)
+                .bind::<SqlUuid, _>(endpoint)
+                .bind::<Timestamptz, _>(tx.now)
+                .bind::<BigInt, _>(looked_at)
+                .bind::<BigInt, _>(room)
+                .bind::<SqlUuid, _>(lease)
+                .bind::<Timestamptz, _>(tx.now + LEASE)
+                .load(tx.pg)?;
+        }
+    }
     let ids: Vec<Uuid> = claimed.iter().map(|claimed| claimed.touchpoint_id).collect();
     let mut told: HashMap<Uuid, _> = read::find_many(tx, &ids)?.into_iter().collect();
     let (mut taken, mut gone) = (Vec::new(), Vec::new());
@@ -235,150 +235,6 @@ fn skip(tx: &mut Tx, gone: &[Uuid]) -> Result<()> {
             (d::status.eq(Status::Skipped), d::attempts.eq(d::attempts - 1)),
             d::locked_by.eq(None::<Uuid>),
             d::locked_until.eq(None::<DateTime<Utc>>),
-        ))
-        .execute(tx.pg)?;
-    Ok(())
-}
-
-/// A message that was sent, with what came of it.
-pub struct Sent {
-    pub taken: Taken,
-    pub answer: Answer,
-}
-
-/// Whether others may have taken a message meanwhile.
-pub fn is_lease_over(sent: &Sent, now: DateTime<Utc>) -> bool {
-    sent.answer.at + LEASE < now
-}
-
-/// What became of a message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
-    Delivered,
-    /// It is sent again.
-    Retried,
-    /// It was sent for the last time.
-    Failed,
-    /// Somebody else has it.
-    Lost,
-}
-
-impl Outcome {
-    /// The label of the metrics.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Delivered => "delivered",
-            Self::Retried => "retried",
-            Self::Failed => "failed",
-            Self::Lost => "lost",
-        }
-    }
-}
-
-/// How an endpoint has been doing.
-#[derive(Debug, Clone, PartialEq, Queryable, Selectable, AsChangeset)]
-#[diesel(table_name = e, treat_none_as_null = true)]
-struct Health {
-    failures: i32,
-    failing_since: Option<DateTime<Utc>>,
-    last_success_at: Option<DateTime<Utc>>,
-    last_failure_at: Option<DateTime<Utc>>,
-    paused_until: Option<DateTime<Utc>>,
-}
-
-impl Health {
-    fn after(&mut self, answer: &Answer, now: DateTime<Utc>) {
-        if answer.is_success() {
-            (self.failures, self.failing_since) = (0, None);
-            if self.last_success_at.is_none_or(|at| at < now - NOTED_EVERY) {
-                self.last_success_at = Some(now);
-            }
-            return;
-        }
-        self.failures = self.failures.saturating_add(1);
-        self.failing_since.get_or_insert(now);
-        self.last_failure_at = Some(now);
-        let pause = schedule::pause(self.failures).map(|pause| now + pause);
-        self.paused_until = self.paused_until.max(pause).max(answer.retry_after);
-    }
-
-    /// Why nothing is to be sent any more.
-    fn end(&self, answer: &Answer, now: DateTime<Utc>) -> Option<WebhookDisabledReason> {
-        if answer.is_gone() {
-            return Some(WebhookDisabledReason::Gone);
-        }
-        let is_hopeless = self.failing_since.is_some_and(|since| since <= now - PATIENCE);
-        is_hopeless.then_some(WebhookDisabledReason::Failing)
-    }
-}
-
-/// Notes what became of messages to one endpoint, and how that does.
-pub fn finish(tx: &mut Tx, endpoint: Uuid, sent: &[Sent]) -> Result<Vec<Outcome>> {
-    let found = of(tx.workspace).filter(e::id.eq(endpoint));
-    let before: Option<Health> =
-        found.select(Health::as_select()).for_no_key_update().first(tx.pg).optional()?;
-    let (mut after, mut end, mut outcomes) = (before.clone(), None, Vec::new());
-    for one in sent {
-        let outcome = settle(tx, one)?;
-        if let (Some(health), true) = (&mut after, outcome != Outcome::Lost) {
-            health.after(&one.answer, tx.now);
-            end = health.end(&one.answer, tx.now).or(end);
-        }
-        outcomes.push(outcome);
-    }
-    if let Some(health) = after.filter(|after| before.as_ref() != Some(after)) {
-        diesel::update(of(tx.workspace).filter(e::id.eq(endpoint))).set(health).execute(tx.pg)?;
-    }
-    if let (Some(reason), true) = (end, before.is_some()) {
-        WebhookEndpoint::disable(tx, endpoint, reason)?;
-    }
-    Ok(outcomes)
-}
-
-/// Notes what became of one message, unless the lease was lost: whoever has it now decides.
-fn settle(tx: &mut Tx, Sent { taken, answer }: &Sent) -> Result<Outcome> {
-    let failures = taken.failures + i32::from(!answer.is_success());
-    let next = match schedule::delay(failures) {
-        Some(delay) if !answer.is_gone() => {
-            Some((tx.now + delay).max(answer.retry_after.unwrap_or(tx.now)))
-        }
-        _ => None,
-    };
-    let (status, outcome) = match (answer.is_success(), next) {
-        (true, _) => (Status::Delivered, Outcome::Delivered),
-        (false, Some(_)) => (Status::Pending, Outcome::Retried),
-        (false, None) => (Status::Failed, Outcome::Failed),
-    };
-    let target = d::table
-        .filter(d::workspace_id.eq(tx.workspace))
-        .filter(d::id.eq(taken.delivery))
-        .filter(d::locked_by.eq(taken.lease));
-    let settled = diesel::update(target)
-        .set((
-            (d::status.eq(status), d::failures.eq(failures)),
-            d::next_attempt_at.eq(next.unwrap_or(tx.now)),
-            (d::last_status_code.eq(answer.status_code), d::last_error.eq(answer.error)),
-            d::delivered_at.eq(answer.is_success().then_some(tx.now)),
-            d::locked_by.eq(None::<Uuid>),
-            d::locked_until.eq(None::<DateTime<Utc>>),
-        ))
-        .execute(tx.pg)?;
-    if settled == 0 {
-        return Ok(Outcome::Lost);
-    }
-    note(tx, taken, answer)?;
-    Ok(outcome)
-}
-
-fn note(tx: &mut Tx, taken: &Taken, answer: &Answer) -> Result<()> {
-    let id = tx.new_id();
-    diesel::insert_into(a::table)
-        .values((
-            (a::workspace_id.eq(tx.workspace), a::id.eq(id), a::delivery_id.eq(taken.delivery)),
-            (a::number.eq(taken.number), a::attempted_at.eq(answer.at)),
-            (a::latency_ms.eq(answer.latency_ms), a::status_code.eq(answer.status_code)),
-            (a::error.eq(answer.error), a::request_headers.eq(&answer.request_headers)),
-            (a::response_headers.eq(&answer.response_headers), a::response_body.eq(&answer.body)),
         ))
         .execute(tx.pg)?;
     Ok(())

@@ -3,7 +3,6 @@
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::sign::{self, Signer, WebhookSignature};
@@ -89,16 +88,8 @@ impl NewSecret {
         Self(random())
     }
 
-    /// Puts the secret into the answer that made it; replays and refusals stay as they are.
-    pub fn show(&self, mut reply: Reply) -> Result<Reply> {
-        let is_replay = reply.headers.iter().any(|(name, _)| name == "Idempotent-Replayed");
-        if is_replay || reply.status >= 300 {
-            return Ok(reply);
-        }
-        let broken = |error: serde_json::Error| Error::internal(error.to_string());
-        let mut body: Value = serde_json::from_slice(&reply.body).map_err(broken)?;
-        body["secret"] = json!(sign::secret_text(&self.0));
-        reply.body = serde_json::to_vec(&body).map_err(broken)?;
-        Ok(reply)
+    /// Puts the secret into the answer that made it.
+    pub fn show(&self, reply: Reply) -> Result<Reply> {
+        reply.showing("secret", |_| Ok(sign::secret_text(&self.0)))
     }
 }

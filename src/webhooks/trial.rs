@@ -9,6 +9,7 @@ use tokio::sync::{Semaphore, oneshot};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::endpoints::change;
 use super::events;
 use super::queue::Address;
 use super::send::{Answer, Message};
@@ -17,7 +18,6 @@ use crate::db::{Conn, Server, Session, id};
 use crate::error::{Error, Result};
 use crate::http::boundary::is_dry_run;
 use crate::http::{Path, Reply};
-use crate::journal::{Direction, Entry, OWN_SOURCE};
 use crate::values::free::FreeObject;
 
 /// How many endpoints one process tries out at a time.
@@ -89,26 +89,9 @@ async fn send(message: Message, agent: ureq::Agent) -> Result<Answer> {
 /// Something that did not happen, in the shape of what does.
 fn message(conn: &mut Conn, session: &Session, endpoint: Uuid) -> Result<Message> {
     let address = Address::find(conn, endpoint)?;
-    let entry = Entry {
-        id: id::at(conn.now, 0),
-        customer_id: None,
-        origin_customer_id: None,
-        anonymous_id: None,
-        organization_id: None,
-        channel_id: None,
-        direction: Direction::Internal,
-        kind: "webhook_endpoint.tested".into(),
-        name: None,
-        source: OWN_SOURCE.into(),
-        message_id: None,
-        subject: Some(json!({ "type": "webhook_endpoint", "id": endpoint })),
-        actor: json!({ "type": session.actor.kind, "id": session.actor.id }),
-        value: None,
-        content: None,
-        context: None,
-        properties: json!({}),
-    };
-    let id = entry.id;
+    let id = id::at(conn.now, 0);
+    let actor = json!({ "type": session.actor.kind, "id": session.actor.id });
+    let entry = change("webhook_endpoint.tested", endpoint, json!({})).entry(id, actor);
     let touchpoint = entry.stored(conn.now)?;
     let body = events::message(conn.workspace, conn.livemode, &touchpoint)?;
     address.message(conn, (endpoint, id), body)

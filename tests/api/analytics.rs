@@ -64,6 +64,22 @@ fn a_chart_is_an_image_with_title_and_unit_for_light_and_dark_pages() {
 }
 
 #[test]
+fn an_image_shows_a_token_in_its_address_and_never_a_key() {
+    let client = workspace();
+    let key = client.token.clone().expect("a key");
+    let token = crate::sessions::token_of(&client, &key);
+    let nobody = Client { token: None, ..client };
+    for chart in CHARTS {
+        let join = if chart.contains('?') { '&' } else { '?' };
+        let path = |token: &str| format!("{chart}{join}access_token={token}");
+        nobody.get(&path(&token)).expect(200);
+        nobody.get(&path(&key)).expect_code(401, "unauthorized");
+    }
+    let figures = format!("/v1/analytics/rfm?access_token={token}");
+    nobody.get(&figures).expect_code(401, "unauthorized");
+}
+
+#[test]
 fn a_name_in_a_chart_is_text_and_nothing_else() {
     let client = workspace();
     let item = json!({ "name": "<script>alert(1)</script> & more", "quantity": 1,

@@ -274,8 +274,7 @@ fn the_log_can_be_added_to_and_nothing_else() {
 /// What an erasure does.
 fn forget(client: &Client, resource: &str) -> usize {
     let app = App::shared();
-    let found = app.state.db.system(|pg| ecrm::workspaces::find_by_slug(pg, &client.slug));
-    let session = found.expect("a workspace").session(true, ecrm::db::Actor::SYSTEM, "test".into());
+    let session = app.session(client, true);
     let id: Uuid = resource.parse().expect("an id");
     let done = app
         .state

@@ -1,7 +1,7 @@
 //! Channels, their secrets and their figures.
 
 use diesel::prelude::*;
-use ecrm::db::{Actor, Server};
+use ecrm::db::Server;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -42,12 +42,11 @@ fn kinds(client: &Client, id: &str) -> Vec<String> {
 
 /// The secrets of a channel, as a sender would open them.
 fn secrets(client: &Client, id: &str) -> Vec<(String, String)> {
-    let state = &App::shared().state;
-    let found = state.db.system(|pg| ecrm::workspaces::find_by_slug(pg, &client.slug));
-    let session = found.expect("a workspace").session(true, Actor::SYSTEM, "test".into());
+    let app = App::shared();
+    let session = app.session(client, true);
     let id = id.parse().expect("an id");
     let open = |conn: &mut ecrm::db::Conn| ecrm::channels::open_secrets(conn, id);
-    let opened = state.db.read(Server::Primary, &session, &open).expect("secrets");
+    let opened = app.state.db.read(Server::Primary, &session, &open).expect("secrets");
     let mut secrets: Vec<_> = opened.into_iter().collect();
     secrets.sort();
     secrets

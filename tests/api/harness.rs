@@ -14,12 +14,11 @@ use actix_web::dev::ServerHandle;
 use diesel::connection::SimpleConnection;
 use diesel::pg::PgConnection;
 use diesel::{Connection, RunQueryDsl};
-use ecrm::api::spec;
 use ecrm::auth::key::KeyKind;
 use ecrm::cli::keys;
 use ecrm::config::Config;
 use ecrm::db::embedded::{Embedded, Options, Role};
-use ecrm::db::migrate;
+use ecrm::db::{Actor, Session, migrate};
 use ecrm::http::server::Surface;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -124,6 +123,12 @@ impl App {
             Client { base: self.base.clone(), token: None, workspace_id: made.id, slug };
         client.token = Some(self.key(&client, scopes, true));
         client
+    }
+
+    /// The service's own session in the client's workspace.
+    pub fn session(&self, client: &Client, livemode: bool) -> Session {
+        let found = self.state.db.system(|pg| ecrm::workspaces::find_by_slug(pg, &client.slug));
+        found.expect("a workspace").session(livemode, Actor::SYSTEM, "test".into())
     }
 
     /// Another key of the client's workspace.
@@ -561,6 +566,12 @@ impl Client {
     }
 }
 
+/// The document of the API, as a tree.
+pub fn document() -> &'static Value {
+    static DOCUMENT: LazyLock<Value> = LazyLock::new(ecrm::api::document);
+    &DOCUMENT
+}
+
 /// Fails unless the document describes exactly this answer.
 #[track_caller]
 fn conform(method: &str, path: &str, answer: &Answer) {
@@ -603,16 +614,14 @@ fn conform(method: &str, path: &str, answer: &Answer) {
 
 fn resolve(value: &Value) -> &Value {
     match value["$ref"].as_str() {
-        Some(reference) => {
-            spec().document.pointer(reference.trim_start_matches('#')).expect("a target")
-        }
+        Some(reference) => document().pointer(reference.trim_start_matches('#')).expect("a target"),
         None => value,
     }
 }
 
 /// The operation that a concrete path belongs to, literal segments before parameters.
 pub fn operation(method: &str, path: &str) -> Option<(String, &'static Value)> {
-    let paths = spec().document["paths"].as_object().expect("paths");
+    let paths = document()["paths"].as_object().expect("paths");
     let method = if method == "HEAD" { "get".into() } else { method.to_lowercase() };
     let given: Vec<&str> = path.split('/').collect();
     let mut candidates: Vec<(usize, &String, &Value)> = paths
@@ -652,7 +661,7 @@ fn gather(schema: &Value, components: &mut Value) {
             if let Some(name) = map.get("$ref").and_then(reference)
                 && components["schemas"][name].is_null()
             {
-                let component = &spec().document["components"]["schemas"][name];
+                let component = &document()["components"]["schemas"][name];
                 components["schemas"][name] = component.clone();
                 gather(component, components);
             }

@@ -17,6 +17,7 @@ mod customer_search;
 mod customers;
 mod database;
 mod dice;
+mod events;
 mod guards;
 mod harness;
 mod http;

@@ -142,10 +142,36 @@ fn a_batch_costs_as_many_statements_whatever_its_size() {
                 assert_eq!(answer.json["failed"], 0, "{}", answer.text);
             })
         };
-        let (few, many) = (send(2), send(400));
+        // Beside other tests one may meet a connection that is opened just now.
+        let least = |count| (0..3).map(|_| send(count)).min();
+        let (few, many) = (least(2), least(400));
         assert_eq!(few, many, "{path}");
-        assert!(few > 0);
+        assert!(few > Some(0));
     }
+}
+
+/// Each order is placed and paid, and makes its customer: the log is written once for all of them.
+#[test]
+fn an_order_of_a_batch_costs_a_few_statements() {
+    let client = warm();
+    let order = |_| {
+        json!({ "email": format!("{}@x.example.com", Uuid::now_v7()), "currency": "EUR",
+                "external_ids": [{ "source": "shop", "id": Uuid::now_v7() }],
+                "financial_status": "paid",
+                "line_items": [{ "name": "Lamp", "quantity": 1,
+                                 "unit_price": { "amount": 1000, "currency": "EUR" } }] })
+    };
+    let send = |count: usize| {
+        let body = json!({ "items": (0..count).map(order).collect::<Vec<_>>() });
+        during(&client, || {
+            let answer = client.post("/v1/orders/batch", body).expect(207);
+            assert_eq!(answer.json["failed"], 0, "{}", answer.text);
+        })
+    };
+    let least = |count| (0..3).map(|_| send(count)).min().expect("three");
+    let (few, many) = (least(2), least(22));
+    // A statement more needs a reason, too.
+    assert_eq!((many - few) / 20, 14, "{few} for two orders, {many} for twenty-two");
 }
 
 #[test]

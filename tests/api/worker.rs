@@ -3,7 +3,7 @@
 use chrono::{TimeDelta, Utc};
 use diesel::RunQueryDsl;
 use diesel::sql_types::{BigInt, Integer, Nullable, Text};
-use ecrm::db::{Actor, Outcome, Session};
+use ecrm::db::{Outcome, Session};
 use ecrm::jobs::{self, End, Job, NewJob, Priority, Turn};
 use serde_json::json;
 use uuid::Uuid;
@@ -12,8 +12,7 @@ use crate::harness::{App, Client};
 
 /// Queues jobs that no worker knows, which so fail when they are tried.
 fn queue(app: &App, client: &Client, priority: Priority, n: i64) -> Session {
-    let found = app.state.db.system(|pg| ecrm::workspaces::find_by_slug(pg, &client.slug));
-    let session = found.expect("a workspace").session(true, Actor::SYSTEM, "test".into());
+    let session = app.session(client, true);
     for n in 0..n {
         let job = NewJob {
             queue: "tests",

@@ -5,7 +5,7 @@ import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { chromium } from "playwright-core";
+import { launch } from "./chromium.mjs";
 import { order, user } from "./tracks.mjs";
 
 const { TRACK_KEY, TRACK_URL } = process.env;
@@ -32,13 +32,7 @@ const shop = createServer((request, response) => {
 });
 await new Promise((resolve) => shop.listen(0, "127.0.0.1", resolve));
 
-const browser = await chromium.launch({
-  executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
-  args: [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-  ],
-});
+const browser = await launch();
 const page = await browser.newPage();
 const complaints = [];
 page.on("console", (line) => line.type() === "error" && complaints.push(line.text()));

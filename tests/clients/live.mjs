@@ -2,7 +2,7 @@
 
 import { createServer } from "node:http";
 import { readFileSync } from "node:fs";
-import { chromium } from "playwright-core";
+import { launch } from "./chromium.mjs";
 
 const { LIVE_API, LIVE_TOKEN, LIVE_KEY, LIVE_CUSTOMER, LIVE_PAGE, LIVE_PORT } = process.env;
 const html = readFileSync(LIVE_PAGE, "utf8");
@@ -12,13 +12,7 @@ const site = createServer((request, response) => {
 });
 await new Promise((resolve) => site.listen(Number(LIVE_PORT), "127.0.0.1", resolve));
 
-const browser = await chromium.launch({
-  executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
-  args: [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-  ],
-});
+const browser = await launch();
 
 async function report(name) {
   const answer = await fetch(`${LIVE_API}/v1/touchpoints`, {

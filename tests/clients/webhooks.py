@@ -30,13 +30,11 @@ def recipe(language):
 
 
 class Owner:
-    def __init__(self, url, key):
-        self.url = f"{url}/v1"
-        self.headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+    def __init__(self, api):
+        self.api = api
 
     def post(self, path, body):
-        sent = urllib.request.Request(self.url + path, json.dumps(body).encode(), self.headers)
-        return json.load(urllib.request.urlopen(sent))
+        return self.api.send("POST", f"/v1{path}", body)
 
     def endpoint(self, port, **settings):
         body = {"url": f"http://127.0.0.1:{port}/", "event_types": ["customer.created"], **settings}
@@ -106,8 +104,8 @@ def try_verifiers(owner, scripts, env):
     print("webhooks, svix and both secrets and the key pair: verified")
 
 
-def try_libraries(home, url, key):
-    owner, scripts = Owner(url, key), home / "scripts"
+def try_libraries(home, api):
+    owner, scripts = Owner(api), home / "scripts"
     scripts.mkdir(exist_ok=True)
     (scripts / "receiver.mjs").write_text(recipe("ts"), encoding="utf-8")
     (scripts / "receiver.py").write_text(recipe("python"), encoding="utf-8")

@@ -1,6 +1,7 @@
 //! A caller that keeps what it was answered, when, and whether it was answered at all.
 
 use std::collections::HashMap;
+use std::io::{BufRead, BufReader};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -98,6 +99,21 @@ impl Client {
             headers: response.headers().iter().map(header).collect(),
             waited: started.elapsed(),
         })
+    }
+
+    /// The lines of an answer, as they come: of a stream, from behind `last` on.
+    pub fn lines(
+        &self,
+        path: &str,
+        last: Option<&str>,
+    ) -> Result<(u16, impl BufRead + use<>), NoAnswer> {
+        let mut request = self.request("GET", path, None);
+        if let Some(last) = last {
+            request = request.header("Last-Event-ID", last);
+        }
+        let response = self.agent.run(request.body(()).expect("a request")).map_err(no_answer)?;
+        let (head, body) = response.into_parts();
+        Ok((head.status.as_u16(), BufReader::new(body.into_reader())))
     }
 
     fn request(&self, method: &str, path: &str, key: Option<&str>) -> ureq::http::request::Builder {

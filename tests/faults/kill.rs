@@ -4,8 +4,8 @@
 //! Whatever gets no answer, or 5xx, is sent again with its key until it is acknowledged. The seed is
 //! printed; `FAULTS_SEED` sets it. Which request a kill hits depends on the machine all the same.
 
-mod audit;
-mod writer;
+pub mod audit;
+pub mod writer;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -53,7 +53,7 @@ impl Random {
     }
 }
 
-fn seed() -> u64 {
+pub fn seed() -> u64 {
     let given = std::env::var("FAULTS_SEED").ok();
     given.map_or_else(
         || u64::from(uuid::Uuid::new_v4().as_fields().0),

@@ -2,7 +2,8 @@
 //!
 //! `cargo test --test faults` takes a few minutes, one test after the other, because most of them
 //! measure times. `FAULTS=long` goes further: a database that is away for 20 seconds, 25 restarts of
-//! each kind, 40 kills and 100,000 acknowledgements. `FAULTS_SEED` repeats a kill test.
+//! each kind, 40 kills under 100,000 acknowledgements, 40 more under 100,000 webhooks. `FAULTS_SEED` repeats a
+//! kill test.
 
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 #![allow(clippy::print_stdout, reason = "a test tells what it measured")]
@@ -12,6 +13,7 @@ mod capacity;
 mod client;
 mod cuts;
 mod deadlocks;
+mod delivery;
 mod disk;
 mod golden;
 mod kill;

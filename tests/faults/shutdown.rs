@@ -23,8 +23,7 @@ use crate::wire;
 struct Ends {
     statuses: BTreeMap<u16, usize>,
     refused: usize,
-    /// What was sent on a connection that ended without an answer: the system had accepted it for
-    /// the service, which took no more.
+    /// What was sent on a connection that ended without an answer.
     cut: Vec<String>,
 }
 
@@ -54,7 +53,8 @@ fn ask_until_refused(client: &Client, caller: usize, answered: &AtomicUsize) -> 
     ends
 }
 
-/// Callers who ask while the service is told to end are served, or nothing of theirs is done.
+/// Callers who ask while the service is told to end are served or refused. Where the system cannot turn
+/// them away, some are cut off, and nothing of theirs is done.
 fn ends_under_load(mut stage: Stage, client: &Client) {
     let answered = AtomicUsize::new(0);
     let ask = |caller| ask_until_refused(client, caller, &answered);
@@ -80,7 +80,8 @@ fn ends_under_load(mut stage: Stage, client: &Client) {
     println!("{ends:?}, ended after {took:?}");
     let mut statuses = ends.iter().flat_map(|ends| ends.statuses.keys());
     assert!(statuses.all(|status| [200, 201].contains(status)), "{ends:?}");
-    assert!(ends.iter().all(|ends| ends.refused == 1 && ends.cut.len() <= 1), "{ends:?}");
+    assert!(ends.iter().all(|ends| ends.refused == 1), "{ends:?}");
+    assert!(!cfg!(target_os = "linux") || ends.iter().all(|ends| ends.cut.is_empty()), "{ends:?}");
     let cut = ends.iter().flat_map(|ends| &ends.cut);
     cut.for_each(|mark| assert_eq!(stage.stored(mark), 0, "{mark} was stored without an answer"));
 }

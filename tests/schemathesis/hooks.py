@@ -74,7 +74,7 @@ RULES = {
     "number_out_of_range", "too_many_keys", "invalid_key",
     # One field and another.
     "duplicate_source", "immutable", "invalid_range", "invalid_attribute", "invalid_options", "invalid_period", "invalid_scopes",
-    "invalid_source", "invalid_unique", "required", "same_customer", "not_an_objection", "ambiguous_reference", "invalid_basis",
+    "invalid_source", "invalid_unique", "required", "same_customer", "not_an_objection", "ambiguous_reference", "empty_reference", "invalid_basis",
     # Amounts of one order: in its currency, from nothing upwards, and adding up.
     "currency_mismatch", "totals_mismatch", "refund_exceeds_payment", "out_of_range", "nothing_left",
     # Files are made of rows with a head, and settings fit a resource and each other.
@@ -87,7 +87,7 @@ RULES = {
     "unknown_field", "too_many_clauses",
     # What is there, what was before, and what time it is.
     "already_exists", "customer_not_found", "idempotency_key_reused", "in_the_future", "in_the_past",
-    "not_found", "too_many_consents", "reserved_type",
+    "not_found", "too_many_consents", "reserved_type", "reserved_source",
     "invalid_cursor", "version_mismatch", "precondition_failed",
     # OAuth's own, for made-up logins.
     "invalid_grant", "invalid_request", "unsupported_grant_type", "invalid_scope", "invalid_client",

@@ -37,6 +37,8 @@ pub fn merge(
     cause: MergeCause,
 ) -> Result<Uuid> {
     let (survivor, source) = lock_both(tx, survivor, source)?;
+    // What was told of the source just now is moved like all the rest.
+    journal::flush(tx)?;
     let (before, other) = (to_json(&survivor)?, to_json(&source)?);
     let changes = fields::decide(&before, &other, chosen);
     change_fields(tx, survivor.id, fields::applied(&before, &changes))?;

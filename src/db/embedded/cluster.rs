@@ -19,13 +19,15 @@ use super::{DATABASE, PATIENCE, POLL, Role, StartError};
 /// The longest path of a unix socket: 107 bytes on Linux, 103 on macOS.
 const LONGEST_SOCKET_PATH: usize = 103;
 
-const SETTINGS: [(&str, &str); 10] = [
+const SETTINGS: [(&str, &str); 11] = [
     ("listen_addresses", ""),
     ("shared_buffers", "256MB"),
     ("max_connections", "200"),
     // A query over decades of touchpoints locks each of their monthly partitions.
     ("max_locks_per_transaction", "256"),
     ("wal_compression", "on"),
+    // A planner knows nothing of a table until it was looked at: that is to be soon after the first import.
+    ("autovacuum_naptime", "10s"),
     ("timezone", "UTC"),
     ("log_timezone", "UTC"),
     ("logging_collector", "off"),

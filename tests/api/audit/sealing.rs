@@ -2,21 +2,16 @@
 
 use aws_lc_rs::digest::{SHA256, digest};
 use ecrm::audit::seal::seal;
-use ecrm::db::{Actor, Outcome, Session};
+use ecrm::db::Outcome;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{at, events, newest};
 use crate::harness::{App, Client, workspace};
 
-fn session(app: &App, client: &Client, livemode: bool) -> Session {
-    let found = app.state.db.system(|pg| ecrm::workspaces::find_by_slug(pg, &client.slug));
-    found.expect("a workspace").session(livemode, Actor::SYSTEM, "test".into())
-}
-
 /// Seals what a workspace has.
 pub fn seal_all(app: &App, client: &Client, livemode: bool) {
-    let session = session(app, client, livemode);
+    let session = app.session(client, livemode);
     while app.state.db.write(&session, &|tx| seal(tx).map(Outcome::Commit)).expect("sealed") {}
 }
 
@@ -125,7 +120,7 @@ fn the_worker_seals() {
 fn ten_thousand_events_are_sealed_and_verified() {
     let app = App::alone(&[]);
     let client = app.workspace(&["*"]);
-    let session = session(&app, &client, true);
+    let session = app.session(&client, true);
     let write = |tx: &mut ecrm::db::Tx| {
         for n in 0..10_000 {
             let tag = json!({ "name": format!("t{n}"), "color": "#2e7d32", "description": null });

@@ -144,6 +144,23 @@ fn orders_that_an_import_made_are_deleted_and_those_it_changed_are_named() {
 }
 
 #[test]
+fn orders_that_one_import_made_and_changed_are_deleted_too() {
+    let client = workspace();
+    let file = "Id,Number,Total,Note\n1,A,1.00,a\n2,B,2.00,b\n1,A,1.00,c\n2,B,2.00,d\n1,A,1.00,e\n";
+    let done = import(&client, of_shop("orders", "csv", "update"), file);
+    assert_eq!(counts(&done), [2, 3, 0, 0], "{done}");
+    let second = list(&client, "orders")[1]["id"].as_str().expect("an id").to_owned();
+    client.patch(&format!("/v1/orders/{second}"), json!({ "note": "mine" })).expect(200);
+    let reverted = revert(&client, &done);
+    assert_eq!(reverted["counts"]["reverted"], 3, "{reverted}");
+    let kept = refusals(&client, &reverted);
+    let told: Vec<[&str; 2]> = kept.iter().map(|row| [&*row[0], &*row[2]]).collect();
+    assert_eq!(told, [["2", "changed_since"], ["4", "changed_since"]]);
+    let left = list(&client, "orders");
+    assert_eq!((left.len(), &left[0]["note"]), (1, &json!("mine")));
+}
+
+#[test]
 fn products_are_taken_in_changed_and_given_back() {
     let client = workspace();
     let rope = json!({ "name": "Rope", "sku": "ROPE", "tags": ["a"],
@@ -206,6 +223,19 @@ fn an_order_with_too_many_lines_is_refused_and_the_next_is_not() {
     assert_eq!((counts(&done), &done["counts"]["total"]), ([1, 0, 0, 1], &json!(1201)));
     let refused = &refusals(&client, &done)[0];
     assert_eq!([&*refused[0], &*refused[2]], ["1", "too_many_lines"]);
+}
+
+#[test]
+fn an_order_of_which_a_row_cannot_be_read_is_refused_whole() {
+    let client = workspace();
+    let file = "Id,Lineitem name,Lineitem quantity,Lineitem price\n\
+                1,a,1,1.00,oops\n1,b,1,1.00\n2,a,1,1.00\n2,b,1\n3,a,1,1.00\n";
+    let done = import(&client, of_shop("orders", "csv", "skip"), file);
+    assert_eq!(counts(&done), [1, 0, 0, 2]);
+    let refused = refusals(&client, &done);
+    let told: Vec<_> = refused.iter().map(|row| [&*row[0], &*row[2]]).collect();
+    assert_eq!(told, [["1", "wrong_number_of_fields"], ["3", "wrong_number_of_fields"]]);
+    assert_eq!(list(&client, "orders").len(), 1);
 }
 
 #[test]

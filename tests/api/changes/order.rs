@@ -4,20 +4,14 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use ecrm::db::{Actor, Outcome, Session, Via};
+use ecrm::db::{Outcome, Session};
 use ecrm::journal::{self, Change};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{after, all, create, cursor, now};
 use crate::dice::Dice;
-use crate::harness::{App, Client, workspace};
-
-fn session(client: &Client) -> Session {
-    let db = &App::shared().state.db;
-    let found = db.system(|pg| ecrm::workspaces::find_by_slug(pg, &client.slug));
-    found.expect("a workspace").session(true, Actor::SYSTEM, Via::default())
-}
+use crate::harness::{App, workspace};
 
 /// Tells something in a transaction that stays open for a while.
 fn tell_slowly(session: &Session, n: i64, slow: Duration) {
@@ -26,7 +20,7 @@ fn tell_slowly(session: &Session, n: i64, slow: Duration) {
         .db
         .write(session, &|tx| {
             let id = tx.new_id();
-            let properties = json!({ "n": n });
+            let properties = json!({ "name": n.to_string() });
             let change = Change {
                 kind: "tag.created",
                 customer_id: None,
@@ -36,6 +30,8 @@ fn tell_slowly(session: &Session, n: i64, slow: Duration) {
                 properties,
             };
             journal::record(tx, change)?;
+            // By itself it would be stored right before the commit.
+            journal::flush(tx)?;
             std::thread::sleep(slow);
             Ok(Outcome::Commit(()))
         })
@@ -47,7 +43,7 @@ fn a_reader_misses_nothing_however_late_it_is_committed() {
     const WRITERS: i64 = 8;
     const EACH: i64 = 40;
     let client = workspace();
-    let session = session(&client);
+    let session = App::shared().session(&client, true);
     let mut at = now(&client);
     let is_over = AtomicBool::new(false);
     let seen = std::thread::scope(|scope| {
@@ -78,8 +74,8 @@ fn a_reader_misses_nothing_however_late_it_is_committed() {
         is_over.store(true, Ordering::SeqCst);
         reader.join().expect("a reader")
     });
-    let numbers: Vec<i64> =
-        seen.iter().filter_map(|event: &Value| event["properties"]["n"].as_i64()).collect();
+    let number = |event: &Value| event["properties"]["name"].as_str()?.parse::<i64>().ok();
+    let numbers: Vec<i64> = seen.iter().filter_map(number).collect();
     for writer in 0..WRITERS {
         let own = numbers.iter().filter(|n| **n / EACH == writer).copied();
         let expected = writer * EACH..(writer + 1) * EACH;

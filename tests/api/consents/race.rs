@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use ecrm::channels::ChannelType;
 use ecrm::consents::{ConsentPurpose, Question, SendReason, Verdict, can_send, can_send_many};
-use ecrm::db::{Actor, Outcome, Session, Tx};
+use ecrm::db::{Outcome, Session, Tx};
 use ecrm::error::Result;
 use ecrm::suppressions::AddressHasher;
 use serde_json::json;
@@ -19,9 +19,7 @@ const NEWSLETTER: Question<'_> =
     Question { channel_type: ChannelType::Email, purpose: ConsentPurpose::Marketing, topic: None };
 
 fn session(client: &Client) -> Session {
-    let app = App::shared();
-    let found = app.state.db.system(|pg| ecrm::workspaces::find_by_slug(pg, &client.slug));
-    found.expect("a workspace").session(true, Actor::SYSTEM, "test".into())
+    App::shared().session(client, true)
 }
 
 fn ask(tx: &mut Tx, customer: &str) -> Result<Verdict> {

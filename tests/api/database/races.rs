@@ -4,7 +4,8 @@ use std::sync::Barrier;
 
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
-use ecrm::db::{Actor, Outcome};
+use ecrm::customers::{self, NewCustomer};
+use ecrm::db::Outcome;
 use ecrm::error::Error;
 use ecrm::schema::workspaces;
 use serde_json::json;
@@ -124,6 +125,36 @@ fn a_touchpoint_that_comes_several_times_at_once_is_stored_once() {
     assert_eq!(list.json["total"], 1);
 }
 
+/// A transaction that writes a lot keeps to one row of each counter.
+#[test]
+fn a_long_transaction_holds_up_few_others() {
+    let app = App::alone(&[]);
+    let client = app.workspace(&["*"]);
+    let session = app.session(&client, true);
+    let (started, end) = (Barrier::new(2), Barrier::new(2));
+    let answers = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let done = app.state.db.write(&session, &|tx| {
+                for _ in 0..200 {
+                    let new: NewCustomer = serde_json::from_value(json!({})).expect("nobody");
+                    customers::create(tx, &new)?;
+                    ecrm::journal::flush(tx)?;
+                }
+                started.wait();
+                end.wait();
+                Ok(Outcome::Commit(()))
+            });
+            done.expect("made");
+        });
+        started.wait();
+        let answers = together(WRITERS, |_| client.post(PATH, json!({})));
+        end.wait();
+        answers
+    });
+    let held_up = answers.iter().filter(|answer| answer.status == 503).count();
+    assert!(held_up < WRITERS / 2, "{held_up} of {WRITERS} waited until they gave up");
+}
+
 /// A9: two transactions that lock the same rows in opposite order, again and again.
 #[test]
 fn transactions_that_lock_in_opposite_order_all_succeed() {
@@ -133,8 +164,7 @@ fn transactions_that_lock_in_opposite_order_all_succeed() {
                  grant all on seats to public";
     app.owner().batch_execute(table).expect("a table");
     let client = app.workspace(&["*"]);
-    let found = app.state.db.system(|pg| ecrm::workspaces::find_by_slug(pg, &client.slug));
-    let session = found.expect("a workspace").session(true, Actor::SYSTEM, "test".into());
+    let session = app.session(&client, true);
     let rounds = 100;
     together(2, |number| {
         let order = if number == 0 { [1, 2] } else { [2, 1] };
@@ -158,8 +188,7 @@ fn transactions_that_lock_in_opposite_order_all_succeed() {
 fn a_transaction_that_fails_leaves_nothing() {
     let app = App::alone(&[]);
     let client = app.workspace(&["*"]);
-    let found = app.state.db.system(|pg| ecrm::workspaces::find_by_slug(pg, &client.slug));
-    let session = found.expect("a workspace").session(true, Actor::SYSTEM, "test".into());
+    let session = app.session(&client, true);
     let before = app.checksums();
     for commit in [false, true] {
         let done = app.state.db.write(&session, &|tx| {

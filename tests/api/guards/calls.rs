@@ -2,10 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use ecrm::api::spec;
 use serde_json::Value;
 
-use crate::harness::{Answer, Client};
+use crate::harness::{Answer, Client, document};
 
 /// Characters that stand for themselves in a path.
 const PLAIN: &str = "-._~";
@@ -70,7 +69,7 @@ impl Coverage {
     #[track_caller]
     pub fn leaves_out(self, listed: &str) {
         let listed = listed.lines().filter(|line| !line.starts_with('#')).map(String::from);
-        let paths = spec().document["paths"].as_object().expect("paths").iter();
+        let paths = document()["paths"].as_object().expect("paths").iter();
         let described = paths.flat_map(|(path, item)| {
             let methods = item.as_object().expect("a path item").keys();
             methods.map(move |method| format!("{} {path}", method.to_uppercase()))
@@ -82,7 +81,7 @@ impl Coverage {
 
 /// Every operation, by path and method.
 pub fn operations() -> Vec<Operation> {
-    let paths = spec().document["paths"].as_object().expect("paths");
+    let paths = document()["paths"].as_object().expect("paths");
     let described = paths.iter().flat_map(|(path, item)| {
         let methods = item.as_object().expect("a path item").iter();
         methods.map(move |(method, value)| Operation { method: method.to_uppercase(), path, value })
@@ -103,7 +102,7 @@ pub fn secured() -> Vec<Operation> {
 /// What a `$ref` leads to, or the value itself.
 pub fn resolve(value: &'static Value) -> &'static Value {
     match value["$ref"].as_str() {
-        Some(target) => spec().document.pointer(&target[1..]).expect("a target"),
+        Some(target) => document().pointer(&target[1..]).expect("a target"),
         None => value,
     }
 }
@@ -127,6 +126,12 @@ impl Operation {
 
     pub fn is_public(&self) -> bool {
         self.value["x-public"] == true
+    }
+
+    /// Reads, and changes nothing.
+    pub fn is_question(&self) -> bool {
+        let asks = ["search_", "query_"].iter().any(|verb| self.id().starts_with(verb));
+        self.method == "GET" || asks
     }
 
     /// For the operator of the installation, not for a workspace.

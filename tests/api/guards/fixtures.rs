@@ -10,6 +10,7 @@ use crate::connectors::Shop;
 use crate::harness::{App, Client};
 
 /// The ids of one workspace's objects, by resource.
+#[derive(Clone)]
 pub struct Fixtures(BTreeMap<&'static str, String>);
 
 /// Fills a workspace. A resource with an id in some path needs a line here.

@@ -1,6 +1,7 @@
 //! Every path knows its methods and says so, and `HEAD` is a `GET` without its body.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
 
 use super::calls::{Faults, operations};
 use super::fixtures::seed;
@@ -83,6 +84,16 @@ fn head_is_get_without_the_body() {
         }
     }
     faults.none();
+}
+
+#[test]
+fn head_of_a_stream_leaves_its_connection_free() {
+    let client = workspace();
+    let begun = Instant::now();
+    let head = client.send_unchecked("HEAD", "/v1/changes/stream", &[], None);
+    assert_eq!((head.status, head.text.as_str()), (200, ""));
+    client.get("/v1/channels").expect(200);
+    assert!(begun.elapsed() < Duration::from_secs(10), "the next request waited for the stream");
 }
 
 #[test]

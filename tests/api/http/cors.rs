@@ -117,3 +117,19 @@ fn an_error_can_be_read_by_an_allowed_page() {
         assert_eq!(allowed(&answer), Some(SHOP), "{method} {path}");
     }
 }
+
+/// A page whose token is over has to see that, and not a failure of the network.
+#[test]
+fn a_refused_token_can_be_read_by_the_pages_of_a_workspace() {
+    let app = App::alone(&[]);
+    let client = app.workspace(&["*"]);
+    let settings = json!({ "settings": { "cors_origins": [SHOP] } });
+    client.patch("/v1/workspace", settings).expect(200);
+    ecrm::worker::renew(&app.state).expect("origins");
+    let stranger = client.with_token("ecrm_sk_guess");
+    let ask = |origin| stranger.send("GET", PATH, &[("Origin", origin)], None).expect(401);
+    assert_eq!(allowed(&ask(SHOP)), Some(SHOP));
+    for origin in OTHERS {
+        assert_eq!(allowed(&ask(origin)), None, "{origin}");
+    }
+}

@@ -135,7 +135,7 @@ fn noun(table: &str) -> String {
 
 /// The same property in the schemas of what is made, changed and answered.
 fn properties(check: &Check, forms: &[&str]) -> Vec<(String, &'static Value)> {
-    let schemas = &ecrm::api::spec().document["components"]["schemas"];
+    let schemas = &crate::harness::document()["components"]["schemas"];
     let names = forms.iter().map(|form| form.replace('X', &noun(&check.table)));
     names
         .map(|name| {

@@ -23,6 +23,8 @@ pub struct Figures {
     pub refused: AtomicU64,
     pub unavailable: AtomicU64,
     pub in_progress: AtomicU64,
+    /// Entries of the log that came of it.
+    pub events: AtomicU64,
 }
 
 /// What has to be in the database in the end.
@@ -87,6 +89,7 @@ impl<'a> Writer<'a> {
     fn create(&mut self) {
         let mark = self.mark();
         let made = self.insist("POST", CUSTOMERS, &mark, &json!({ "last_name": mark }));
+        self.figures.events.fetch_add(1, Relaxed);
         self.people.push(made.id().to_owned());
         self.done.customers.push(mark);
     }
@@ -96,6 +99,7 @@ impl<'a> Writer<'a> {
         let mark = self.mark();
         let path = format!("{CUSTOMERS}/{person}");
         self.insist("PATCH", &path, &mark, &json!({ "title": mark }));
+        self.figures.events.fetch_add(1, Relaxed);
         self.done.patches.push((mark, person));
     }
 
@@ -103,6 +107,7 @@ impl<'a> Writer<'a> {
         let mark = self.mark();
         let body = self.touchpoint(&mark);
         self.insist("POST", TOUCHPOINTS, &mark, &body);
+        self.figures.events.fetch_add(1, Relaxed);
         self.done.touchpoints.push(mark);
     }
 
@@ -113,6 +118,7 @@ impl<'a> Writer<'a> {
         let path = format!("{TOUCHPOINTS}/batch");
         let answer = self.insist("POST", &path, &mark, &json!({ "items": items }));
         assert_eq!(answer.json["failed"], 0, "{answer:?}");
+        self.figures.events.fetch_add(ITEMS, Relaxed);
         self.done.touchpoints.extend(marks);
     }
 
