@@ -415,6 +415,7 @@ diesel::table! {
         is_primary -> Bool,
         created_at -> Timestamptz,
         released_at -> Nullable<Timestamptz>,
+        source_updated_at -> Nullable<Timestamptz>,
     }
 }
 
@@ -615,6 +616,7 @@ diesel::table! {
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
         deleted_at -> Nullable<Timestamptz>,
+        payments -> Jsonb,
     }
 }
 
@@ -670,6 +672,7 @@ diesel::table! {
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
         deleted_at -> Nullable<Timestamptz>,
+        source_updated_at -> Nullable<Timestamptz>,
     }
 }
 

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 pub use steps::{due, rest};
 pub use types::{Cart, CartPatch, CartReference};
-pub use write::{close, convert, convert_into, upsert};
+pub use write::{close, convert, convert_into, lock, upsert};
 
 use crate::auth::{Caller, Scope};
 use crate::db::{Conn, WorkspaceId};

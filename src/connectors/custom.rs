@@ -14,6 +14,7 @@ use crate::carts::CartPatch;
 use crate::consents::SettableConsentState;
 use crate::error::{Error, Result};
 use crate::http::json;
+use crate::orders::types::{FinancialStatus, FulfillmentStatus, OrderStatus};
 use crate::orders::{NewRefund, OrderPatch};
 use crate::products::ProductPatch;
 
@@ -29,7 +30,8 @@ pub fn take(news: &mut News, topic: &str, body: &Value) -> Result<Done> {
             news.refund(&order, |_| refund.clone())
         }
         _ if topic.starts_with("order.") => {
-            let patch: OrderPatch = rest(&data, &["external_id"])?;
+            let mut patch: OrderPatch = rest(&data, &["external_id"])?;
+            take_word(topic, &mut patch);
             news.order_patch(&id(&data)?, patch)
         }
         _ if topic.starts_with("cart.") => {
@@ -42,6 +44,23 @@ pub fn take(news: &mut News, topic: &str, body: &Value) -> Result<Done> {
         }
         _ if topic.starts_with("customer.") => news.person(person(&data)),
         _ => Ok(Done::ignored("a type that is not used")),
+    }
+}
+
+/// What the type says of an order, where the order does not say it itself.
+fn take_word(topic: &str, order: &mut OrderPatch) {
+    let status = match topic {
+        "order.cancelled" | "order.canceled" => Some(OrderStatus::Cancelled),
+        "order.completed" => Some(OrderStatus::Completed),
+        _ => None,
+    };
+    order.status = order.status.or(status);
+    if topic == "order.paid" && order.paid_total.is_none() {
+        order.financial_status = order.financial_status.or(Some(FinancialStatus::Paid));
+    }
+    if topic == "order.fulfilled" {
+        order.fulfillment_status =
+            order.fulfillment_status.or(Some(FulfillmentStatus::Fulfilled));
     }
 }
 
@@ -77,5 +96,6 @@ fn person(data: &Fields) -> NativePerson {
         last_name: data.text("last_name", 200),
         tags: data.list("tags").iter().filter_map(|tag| tag.0.as_str()).map(String::from).collect(),
         consent,
+        updated_at: data.time("source_updated_at"),
     }
 }

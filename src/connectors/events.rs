@@ -11,10 +11,11 @@ use uuid::Uuid;
 
 use super::Shop;
 use super::process::Done;
+use crate::app::App;
 use crate::auth::{Caller, Scope};
 use crate::db::json::{Jsonb, RawJson};
 use crate::db::keyset::{SortKey, SortKind};
-use crate::db::{Conn, Tx, WorkspaceId};
+use crate::db::{Conn, Outcome, Session, Tx, WorkspaceId};
 use crate::error::{Error, FieldError, Result};
 use crate::http::reply::Plain;
 use crate::http::{AnyOf, List, Page, Path, Query, Reply};
@@ -26,6 +27,8 @@ use crate::seal::{self, Context};
 const KEPT_FOR: TimeDelta = TimeDelta::days(30);
 /// How long those that failed wait for somebody to look at them.
 const FAILED_KEPT_FOR: TimeDelta = TimeDelta::days(90);
+/// How many messages are opened in one transaction when somebody is erased.
+const FORGET_PAGE: i64 = 100;
 /// How many failed messages one call replays.
 const REPLAYS: i64 = 1000;
 
@@ -335,6 +338,37 @@ impl ConnectorError {
         let shown = error.rejection();
         json!({ "code": shown.code, "detail": shown.detail, "errors": shown.errors })
     }
+}
+
+/// Deletes what led to no customer and names somebody by one of these; how many messages that were.
+pub fn forget(app: &App, session: &Session, needles: &[String]) -> Result<i64> {
+    let needles: Vec<String> = needles.iter().map(|needle| needle.to_lowercase()).collect();
+    let (mut after, mut gone) = (Uuid::nil(), 0);
+    loop {
+        let page = |tx: &mut Tx| forget_page(tx, after, &needles).map(Outcome::Commit);
+        let (last, deleted) = app.db.write(session, &page)?;
+        gone += deleted;
+        let Some(last) = last else { return Ok(gone) };
+        after = last;
+    }
+}
+
+/// A page of it: the last message that was looked at, if there may be more, and how many are gone.
+fn forget_page(tx: &mut Tx, after: Uuid, needles: &[String]) -> Result<(Option<Uuid>, i64)> {
+    let all = e::table.filter(e::workspace_id.eq(tx.workspace));
+    let open_ends = all.filter(e::customer_id.is_null()).filter(e::id.gt(after));
+    let page = open_ends.order(e::id).limit(FORGET_PAGE).select((e::id, e::sealed));
+    let page: Vec<(Uuid, Vec<u8>)> = page.load(tx.pg)?;
+    let mut named = Vec::new();
+    for (id, sealed) in &page {
+        let body = seal::open(&*tx.data_key()?, &place(tx.workspace, *id), sealed)?;
+        let body = String::from_utf8_lossy(&body).to_lowercase();
+        if needles.iter().any(|needle| body.contains(needle)) {
+            named.push(*id);
+        }
+    }
+    let deleted = diesel::delete(all.filter(e::id.eq_any(&named))).execute(tx.pg)?;
+    Ok((page.last().map(|(id, _)| *id), i64::try_from(deleted).unwrap_or(i64::MAX)))
 }
 
 /// Removes messages that nobody looks at any more.

@@ -3,7 +3,7 @@
 use chrono::{DateTime, NaiveDateTime, Utc};
 use serde_json::Value;
 
-use crate::values::money::Money;
+use crate::values::money::{MOST, Money, MoneyError};
 use crate::values::{Email, Phone, country, currency};
 
 /// An object of a shop's, or nothing.
@@ -78,16 +78,21 @@ impl<'a> Fields<'a> {
     }
 
     /// A decimal amount in minor units of `currency`, rounded where it has more decimals than that;
-    /// what is none, or negative, is 0.
+    /// what is none, or negative, is 0. What is more than an order can have stays just above it, so that
+    /// it can be reckoned with and is refused in the end.
     pub fn amount(&self, name: &str, currency: &str) -> i64 {
-        let text = self.text(name, 40).unwrap_or_default();
-        Money::parse_rounded(&text, currency).map_or(0, |money| money.amount.max(0))
+        amount(&self.text(name, 40).unwrap_or_default(), currency)
     }
 
     /// The same for one that may be negative and counts without its sign.
     pub fn amount_of_any_sign(&self, name: &str, currency: &str) -> i64 {
         let text = self.text(name, 40).unwrap_or_default();
-        Money::parse_rounded(text.trim_start_matches('-'), currency).map_or(0, |money| money.amount)
+        amount(text.trim_start_matches('-'), currency)
+    }
+
+    /// What the objects of a list come to in `field`.
+    pub fn sum(&self, list: &str, field: &str, currency: &str) -> i64 {
+        total(self.list(list).iter().map(|one| one.amount(field, currency)))
     }
 
     /// A time with its zone, or without one in UTC, to the microsecond as we keep it.
@@ -105,6 +110,19 @@ impl<'a> Fields<'a> {
     pub fn epoch(&self, name: &str) -> Option<DateTime<Utc>> {
         DateTime::from_timestamp(self.number(name)?, 0)
     }
+}
+
+fn amount(text: &str, currency: &str) -> i64 {
+    match Money::parse_rounded(text, currency) {
+        Ok(money) => money.amount.clamp(0, MOST + 1),
+        Err(MoneyError::OutOfRange) => MOST + 1,
+        Err(_) => 0,
+    }
+}
+
+/// The sum of amounts, as far as there are numbers for it.
+pub fn total(amounts: impl Iterator<Item = i64>) -> i64 {
+    amounts.fold(0, i64::saturating_add)
 }
 
 #[cfg(test)]
@@ -129,6 +147,10 @@ mod tests {
             (fields.amount("minus", "EUR"), fields.amount_of_any_sign("minus", "EUR")),
             (0, 300)
         );
+        let huge = json!({ "price": "9e99", "more": "90000000000000000", "most": "9".repeat(40) });
+        let huge = Fields(&huge);
+        assert_eq!(huge.amount("price", "EUR"), 0, "no decimal");
+        assert_eq!((huge.amount("more", "EUR"), huge.amount("most", "EUR")), (MOST + 1, MOST + 1));
         assert_eq!((fields.email("email").is_some(), fields.email("bad")), (true, None));
         assert_eq!(fields.phone("phone", Some("AT")).as_deref(), Some("+436641234567"));
         assert_eq!(fields.time("at"), fields.time("zoned"));

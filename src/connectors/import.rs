@@ -54,11 +54,32 @@ pub struct ConnectorImport {
     pub items: Vec<NativeRecord>,
 }
 
+/// What a caller has to be allowed who tells of such a record; none where that can be told by the shop
+/// alone, as what people ask about their data.
+fn scopes(topic: &str) -> Option<&'static [Scope]> {
+    let begins = |words: &[&str]| words.iter().any(|word| topic.starts_with(word));
+    match topic {
+        "customers/create" | "customers/update" | "customers/enable" | "customers/disable"
+        | "customer.created" | "customer.updated" => {
+            Some(&[Scope::CustomersWrite, Scope::ConsentsWrite])
+        }
+        "refunds/create" | "refund.created" => Some(&[]),
+        _ if begins(&["orders/", "order.", "payment_intent.", "charge.", "checkout.session."]) => {
+            Some(&[])
+        }
+        _ if begins(&["checkouts/", "cart."]) => Some(&[Scope::CartsWrite]),
+        _ if begins(&["product."]) => Some(&[Scope::ProductsWrite]),
+        _ => None,
+    }
+}
+
 /// Catch up with a shop
 ///
 /// For shops that do not repeat a webhook nobody answered, and for their history: send what their own
-/// API lists, page by page. What is known already, or older than what is known, changes nothing. Each
-/// item is taken in, or refused, on its own.
+/// API lists, page by page, as much at once as a request body takes. What is known already, or older than
+/// what is known, changes nothing. Each item is taken in, or refused, on its own. Customers need
+/// `customers:write` and `consents:write` besides, carts `carts:write`, products `products:write`; what
+/// people ask about their own data is not imported.
 #[utoipa::path(tag = "connectors", security(("bearer" = ["orders:write"])), params(("channel_id" = Uuid, Path, description = "Id of the channel")), responses((status = 207, body = Batch)))]
 #[post("/connectors/{channel_id}/import")]
 pub async fn import_connector_records(
@@ -67,11 +88,18 @@ pub async fn import_connector_records(
     import: Json<ConnectorImport>,
 ) -> Result<Reply> {
     let grant = caller.must(Scope::OrdersWrite)?;
+    let scopes = scopes(&import.topic);
+    for scope in scopes.unwrap_or_default() {
+        caller.must(*scope)?;
+    }
     grant.charge(import.items.len())?;
     grant
         .write(move |tx| {
             let shop = Shop::find(tx, *channel_id)?;
             one_by_one(tx, &import.items, false, |tx, item| {
+                if scopes.is_none() {
+                    return Err(Error::field("#", "ignored", "a topic that is not imported"));
+                }
                 let body = match shop.provider {
                     Provider::Custom => json!({ "data": item }),
                     _ => Value::Object(item.0.clone()),

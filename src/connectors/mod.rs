@@ -23,7 +23,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-pub use events::prune;
+pub use events::{forget, prune};
 pub use work::work;
 
 use crate::auth::{Caller, Scope};

@@ -23,6 +23,8 @@ pub struct NativePerson {
     pub last_name: Option<String>,
     pub tags: Vec<String>,
     pub consent: Option<NativeConsent>,
+    /// When the shop last changed what it says here.
+    pub updated_at: Option<DateTime<Utc>>,
 }
 
 /// What somebody said to marketing by email, in the shop.
@@ -77,7 +79,8 @@ pub struct NativeOrder {
     pub phone: Option<String>,
     pub status: OrderStatus,
     pub financial_status: FinancialStatus,
-    pub fulfillment_status: FulfillmentStatus,
+    /// None where the shop does not tell.
+    pub fulfillment_status: Option<FulfillmentStatus>,
     pub lines: Vec<NewLineItem>,
     pub priced: Priced,
     pub cart: Option<ExternalId>,
@@ -114,7 +117,7 @@ impl NativeOrder {
             phone: self.phone.map(Some),
             status: Some(self.status),
             financial_status: Some(self.financial_status),
-            fulfillment_status: Some(self.fulfillment_status),
+            fulfillment_status: self.fulfillment_status,
             subtotal: None,
             discount_total: money(priced.discount),
             tax_total: money(priced.tax),
@@ -143,6 +146,7 @@ impl NativeOrder {
             external_ids: None,
             channel_id: None,
             attributes: None,
+            payment: None,
         }
     }
 
@@ -151,13 +155,15 @@ impl NativeOrder {
     fn settled(&self) -> Priced {
         let mut priced = self.priced;
         if !self.lines.is_empty() {
-            let lines: i64 = self.lines.iter().map(total).sum();
+            let lines: i128 = self.lines.iter().map(total).sum();
             let tax = if priced.is_tax_included { 0 } else { priced.tax };
-            let parts = lines - priced.discount + priced.shipping + priced.fee + tax;
-            match priced.total - parts {
-                more if more > 0 => priced.fee += more,
-                less => priced.discount += less.abs(),
-            }
+            let rest = i128::from(priced.shipping) + i128::from(priced.fee) + i128::from(tax);
+            let parts = lines + rest - i128::from(priced.discount);
+            let off = i128::from(priced.total) - parts;
+            // More than an order can have is refused in the end.
+            let by = i64::try_from(off.abs()).unwrap_or(i64::MAX);
+            let part = if off > 0 { &mut priced.fee } else { &mut priced.discount };
+            *part = part.saturating_add(by);
         }
         priced.paid = match self.financial_status {
             FinancialStatus::PartiallyPaid => Some(priced.paid.unwrap_or(0)),
@@ -168,9 +174,9 @@ impl NativeOrder {
     }
 }
 
-fn total(line: &NewLineItem) -> i64 {
+fn total(line: &NewLineItem) -> i128 {
     let discount = line.discount_total.as_ref().map_or(0, |money| money.amount);
-    line.unit_price.amount * i64::from(line.quantity) - discount
+    i128::from(line.unit_price.amount) * i128::from(line.quantity) - i128::from(discount)
 }
 
 /// A cart or checkout as its shop tells of it.

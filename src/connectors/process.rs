@@ -1,5 +1,6 @@
 //! Carrying out what a shop told: one transaction for the event and all that follows from it.
 
+use chrono::{DateTime, Utc};
 use serde_json::Value;
 use uuid::Uuid;
 use validator::Validate;
@@ -11,8 +12,8 @@ use crate::carts::types::CartProgress;
 use crate::carts::{self, CartPatch};
 use crate::channels::{self, ChannelStatus, ChannelType};
 use crate::consents::{self, ConsentPurpose, NewConsent};
-use crate::customers::CustomerPatch;
-use crate::customers::references::{self, OnUnknownCustomer};
+use crate::customers::references::{self, CustomerReference, OnUnknownCustomer};
+use crate::customers::{Customer, CustomerPatch, identities};
 use crate::db::Tx;
 use crate::db::json::Jsonb;
 use crate::error::{Code, Error, Result};
@@ -25,6 +26,9 @@ use crate::privacy::{DataRequestKind, NewDataRequest};
 use crate::products::{self, ProductPatch};
 use crate::sources::Told;
 use crate::values::money::Money;
+
+/// Tags that a customer can have.
+const TAGS: usize = 100;
 
 /// What became of a message.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -51,8 +55,26 @@ impl Done {
 #[derive(Debug, Clone)]
 pub struct Payment {
     pub external_id: String,
+    pub currency: Option<String>,
     pub order_id: Option<String>,
     pub order_source: Option<String>,
+}
+
+impl Payment {
+    /// What the order is told of it, in minor units.
+    pub fn settled(&self, paid: i64, refunded: i64, at: Option<DateTime<Utc>>) -> orders::Payment {
+        orders::Payment { id: self.external_id.clone(), paid, refunded, at }
+    }
+
+    fn check_currency(&self, order: &Order) -> Result<()> {
+        match &self.currency {
+            Some(currency) if *currency != order.currency => {
+                let detail = format!("the order is in {}, not in {currency}", order.currency);
+                Err(Error::field("#/data/object/currency", "currency_mismatch", detail))
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 /// A transaction in which a shop's news are taken in.
@@ -143,16 +165,21 @@ impl News<'_, '_> {
     pub fn payment(
         &mut self,
         payment: &Payment,
-        change: impl Fn(&Order) -> OrderPatch,
         otherwise: Option<NativeOrder>,
+        change: impl Fn(&Order) -> Option<OrderPatch>,
     ) -> Result<Done> {
         match (self.paid_order(payment)?, &payment.order_id, otherwise) {
             (Some(id), ..) => {
                 let kept = Order::find(self.tx, id)?;
+                payment.check_currency(&kept)?;
+                let Some(patch) = change(&kept) else {
+                    return Ok(Done::ignored("the order is past that"));
+                };
+                self.give_way(payment, id)?;
                 let reference = self.reference(&payment.external_id);
                 let patch = OrderPatch {
                     external_ids: Some(Jsonb(reference.joined_to(kept.external_ids.clone()))),
-                    ..change(&kept)
+                    ..patch
                 };
                 orders::change(self.tx, id, IfMatch(None), &patch, Told::ByShop)?;
                 Ok(Done::with("order", id, kept.customer_id, false))
@@ -163,6 +190,23 @@ impl News<'_, '_> {
                 Err(Error::new(Code::NOT_FOUND, detail))
             }
         }
+    }
+
+    /// Whether any order is known to be what a payment is for.
+    pub fn knows_payment(&mut self, payment: &Payment) -> Result<bool> {
+        Ok(self.paid_order(payment)?.is_some())
+    }
+
+    /// An order that was made of this payment alone, before an event told which one it is for, is none.
+    fn give_way(&mut self, payment: &Payment, order: Uuid) -> Result<()> {
+        let reference = self.reference(&payment.external_id);
+        let holder = external_ids::find(self.tx, Owner::Order, &reference.source, &reference.id)?;
+        let Some(other) = holder.filter(|holder| *holder != order) else { return Ok(()) };
+        let made = Order::find(self.tx, other)?;
+        if made.line_items.is_empty() && made.external_ids == [reference] {
+            orders::delete(self.tx, other, IfMatch(None))?;
+        }
+        Ok(())
     }
 
     fn paid_order(&mut self, payment: &Payment) -> Result<Option<Uuid>> {
@@ -191,10 +235,17 @@ impl News<'_, '_> {
             found => found?.customer_id,
         };
         let Some(customer) = found else { return Ok(Done::ignored("nobody")) };
+        if !self.is_news(&reference, person.updated_at)? {
+            return Ok(Done::ignored("older than what is known"));
+        }
+        let known = Customer::lock(self.tx, customer)?.tags;
+        let new = person.tags.into_iter().filter(|tag| !known.contains(tag));
+        // What the company calls its customers beside the shop stays.
+        let tags: Vec<String> = known.iter().cloned().chain(new).take(TAGS).collect();
         let patch = CustomerPatch {
             first_name: person.first_name.map(Some),
             last_name: person.last_name.map(Some),
-            tags: (!person.tags.is_empty()).then_some(person.tags),
+            tags: (tags.len() > known.len()).then_some(tags),
             ..CustomerPatch::default()
         };
         patch.apply(self.tx, customer, IfMatch(None))?;
@@ -202,6 +253,18 @@ impl News<'_, '_> {
             self.consent(customer, consent)?;
         }
         Ok(Done::with("customer", customer, Some(customer), false))
+    }
+
+    /// Whether the shop has told nothing newer of somebody whom it calls by an id.
+    fn is_news(
+        &mut self,
+        reference: &CustomerReference,
+        at: Option<DateTime<Utc>>,
+    ) -> Result<bool> {
+        match (&reference.external_id, at) {
+            (Some(outside), Some(at)) => identities::is_news(self.tx, outside, at),
+            _ => Ok(true),
+        }
     }
 
     /// Enters what somebody said in the shop. A refusal that was said here is not ended by it.

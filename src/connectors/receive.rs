@@ -98,7 +98,8 @@ impl Message {
             && self.body.len() < 64
     }
 
-    /// What it is about, and the sender's id of it: a hash where it has none.
+    /// What it is about, and the sender's id of it: a hash where it has none. WooCommerce makes its ids of
+    /// webhook and second, so two deliveries of one second share theirs: a hash tells them apart.
     fn names(&self, provider: Provider) -> (String, String) {
         let body = || serde_json::from_slice::<Value>(&self.body).unwrap_or(Value::Null);
         let text = |value: &Value| value.as_str().map(|text| text.chars().take(255).collect());
@@ -117,7 +118,13 @@ impl Message {
         };
         let topic: String = topic.unwrap_or_else(|| "unknown".into()).chars().take(100).collect();
         let hash = || hex(&sha256(&[topic.as_bytes(), b"\n", &self.body].concat()));
-        let id = id.unwrap_or_else(hash);
+        let id = match (id, provider) {
+            (Some(id), Provider::Woocommerce) => {
+                let id: String = id.chars().take(190).collect();
+                format!("{id}:{}", hash())
+            }
+            (id, _) => id.unwrap_or_else(hash),
+        };
         (topic, id)
     }
 }

@@ -4,7 +4,7 @@
 
 use serde_json::Value;
 
-use super::fields::Fields;
+use super::fields::{Fields, total};
 use super::native::{NativeCart, NativeConsent, NativeOrder, NativePerson, Priced, address, codes};
 use super::process::{Done, News};
 use crate::carts::types::NewCartLineItem;
@@ -21,6 +21,8 @@ pub fn take(news: &mut News, topic: &str, body: &Value) -> Result<Done> {
     let body = Fields(body);
     match topic {
         "orders/delete" => news.forget_order(&body),
+        // It tells what was changed, and `orders/updated` how the order is since.
+        "orders/edited" => Ok(Done::ignored("`orders/updated` tells the same")),
         _ if topic.starts_with("orders/") => news.order(order(&body, news.source())),
         "refunds/create" => {
             let currency =
@@ -34,6 +36,7 @@ pub fn take(news: &mut News, topic: &str, body: &Value) -> Result<Done> {
         _ if topic.starts_with("customers/") => news.person(person(&body)),
         // The shop has removed the connection: what the company knows of its customers is its own.
         "shop/redact" | "app/uninstalled" => news.pause(),
+        "checkouts/delete" => Ok(Done::ignored("an abandoned checkout stays one")),
         _ if topic.starts_with("checkouts/") => news.cart(cart(&body, news.source())),
         _ => Ok(Done::ignored("a topic that is not used")),
     }
@@ -60,6 +63,7 @@ fn person(customer: &Fields) -> NativePerson {
         last_name: customer.text("last_name", 200),
         tags: words(customer.text("tags", 10_000)),
         consent: state.map(|state| NativeConsent { state, at: consent.time("consent_updated_at") }),
+        updated_at: customer.time("updated_at"),
     }
 }
 
@@ -81,13 +85,9 @@ fn order(body: &Fields, source: &str) -> Option<NativeOrder> {
     let money = |name: &str| body.amount(name, &currency);
     let lines: Vec<NewLineItem> =
         body.list("line_items").iter().filter_map(|line| self::line(line, &currency)).collect();
-    let in_lines: i64 = lines
-        .iter()
-        .filter_map(|line| line.discount_total.as_ref())
-        .map(|money| money.amount)
-        .sum();
-    let shipping = body.list("shipping_lines");
-    let total = money("total_price");
+    let in_lines =
+        total(lines.iter().filter_map(|line| line.discount_total.as_ref()).map(|money| money.amount));
+    let price = money("total_price");
     let outstanding = body.text("total_outstanding", 40).map(|_| money("total_outstanding"));
     let financial_status = financial(body.text("financial_status", 40).as_deref());
     let cart = body.id("checkout_token").or_else(|| body.id("cart_token"));
@@ -104,20 +104,20 @@ fn order(body: &Fields, source: &str) -> Option<NativeOrder> {
             (None, None) => OrderStatus::Open,
         },
         financial_status,
-        fulfillment_status: match body.text("fulfillment_status", 40).as_deref() {
+        fulfillment_status: Some(match body.text("fulfillment_status", 40).as_deref() {
             Some("partial") => FulfillmentStatus::Partial,
             Some("fulfilled") => FulfillmentStatus::Fulfilled,
             Some("restocked") => FulfillmentStatus::Returned,
             _ => FulfillmentStatus::Unfulfilled,
-        },
+        }),
         lines,
         priced: Priced {
             discount: (money("total_discounts") - in_lines).max(0),
             tax: money("total_tax"),
-            shipping: shipping.iter().map(|line| line.amount("price", &currency)).sum(),
+            shipping: body.sum("shipping_lines", "price", &currency),
             fee: money("total_tip_received"),
-            total,
-            paid: outstanding.map(|outstanding| (total - outstanding).max(0)),
+            total: price,
+            paid: outstanding.map(|outstanding| (price - outstanding).max(0)),
             is_tax_included: body.flag("taxes_included"),
         },
         cart: cart.map(|id| ExternalId { source: source.to_owned(), id }),
@@ -168,10 +168,7 @@ fn line(line: &Fields, currency: &str) -> Option<NewLineItem> {
     let money = |amount| Money { amount, currency: currency.to_owned() };
     let quantity = i32::try_from(line.number("quantity")?).ok().filter(|n| *n >= 1)?;
     let unit_price = line.amount("price", currency);
-    let gross = unit_price * i64::from(quantity);
-    let sum = |list: &str, field: &str| -> i64 {
-        line.list(list).iter().map(|part| part.amount(field, currency)).sum()
-    };
+    let gross = unit_price.saturating_mul(i64::from(quantity));
     Some(NewLineItem {
         external_id: line.id("id"),
         product_id: None,
@@ -181,8 +178,8 @@ fn line(line: &Fields, currency: &str) -> Option<NewLineItem> {
         variant: line.text("variant_title", 200),
         quantity,
         unit_price: money(unit_price),
-        discount_total: Some(money(sum("discount_allocations", "amount").min(gross))),
-        tax_total: Some(money(sum("tax_lines", "price"))),
+        discount_total: Some(money(line.sum("discount_allocations", "amount", currency).min(gross))),
+        tax_total: Some(money(line.sum("tax_lines", "price", currency))),
         total: None,
     })
 }
@@ -218,7 +215,7 @@ fn refund(refund: &Fields, currency: &str) -> NewRefund {
             && one.text("status", 40).is_none_or(|status| status == "success")
     };
     let amount =
-        transactions.iter().filter(is_done).map(|one| one.amount("amount", currency)).sum();
+        total(transactions.iter().filter(is_done).map(|one| one.amount("amount", currency)));
     let lines = refund.list("refund_line_items");
     let came_back = |one: &Fields| one.text("restock_type", 40).as_deref() == Some("return");
     NewRefund {

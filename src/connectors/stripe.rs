@@ -9,19 +9,24 @@ use super::fields::Fields;
 use super::native::{NativeOrder, NativePerson, Priced, address};
 use super::process::{Done, News, Payment};
 use crate::error::Result;
+use crate::orders::OrderPatch;
 use crate::orders::types::{FinancialStatus, FulfillmentStatus, OrderStatus};
-use crate::orders::{NewRefund, OrderPatch};
-use crate::values::money::Money;
+use crate::values::money::MOST;
 
 /// Takes one event in.
 pub fn take(news: &mut News, topic: &str, body: &Value) -> Result<Done> {
     let event = Fields(body);
     let object = event.object("data").object("object");
     match topic {
-        "payment_intent.succeeded" | "charge.succeeded" | "checkout.session.completed" => {
-            paid(news, &event, &object)
-        }
+        // The card was asked, and the money is taken later, or never.
+        "charge.succeeded" if object.0["captured"] == false => authorized(news, &event, &object),
+        "payment_intent.succeeded"
+        | "charge.succeeded"
+        | "charge.captured"
+        | "checkout.session.completed"
+        | "checkout.session.async_payment_succeeded" => paid(news, &event, &object),
         "charge.refunded" => refunded(news, &event, &object),
+        "charge.expired" | "payment_intent.canceled" => let_go(news, &object),
         _ => Ok(Done::ignored("a type that is not used")),
     }
 }
@@ -32,6 +37,7 @@ fn payment(object: &Fields) -> Option<Payment> {
     let external_id = object.id("payment_intent").or_else(|| object.id("id"))?;
     Some(Payment {
         external_id,
+        currency: object.currency("currency"),
         order_id: metadata.id("order_id"),
         order_source: metadata.text("order_source", 100),
     })
@@ -42,51 +48,71 @@ fn paid(news: &mut News, event: &Fields, object: &Fields) -> Result<Done> {
     let Some(payment) = payment(object).filter(|_| !is_unpaid) else {
         return Ok(Done::ignored("nothing was paid"));
     };
-    let at = event.epoch("created");
-    let Some(order) = order(&payment, event, object) else {
+    let Some(order) = order(&payment, event, object, FinancialStatus::Paid) else {
         return Ok(Done::ignored("no amount, or none in a currency"));
     };
-    let money = Money { amount: order.priced.total, currency: order.currency.clone() };
-    news.payment(
-        &payment,
-        |kept| {
-            let paid = kept.paid_total.amount.max(money.amount.min(kept.total.amount));
-            OrderPatch {
-                paid_total: Some(Money { amount: paid, currency: kept.currency.clone() }),
-                paid_at: at.filter(|_| paid >= kept.total.amount),
-                ..OrderPatch::default()
-            }
-        },
-        Some(order),
-    )
+    let told = payment.settled(order.priced.total, 0, event.epoch("created"));
+    news.payment(&payment, Some(order), |_| {
+        Some(OrderPatch { payment: Some(told.clone()), ..OrderPatch::default() })
+    })
 }
 
-/// What was paid back in all; what no earlier event told of is one refund.
+fn authorized(news: &mut News, event: &Fields, charge: &Fields) -> Result<Done> {
+    let Some(payment) = payment(charge) else { return Ok(Done::ignored("no payment")) };
+    let order = order(&payment, event, charge, FinancialStatus::Authorized);
+    news.payment(&payment, order, |kept| {
+        (kept.financial_status == FinancialStatus::Pending).then(|| OrderPatch {
+            financial_status: Some(FinancialStatus::Authorized),
+            ..OrderPatch::default()
+        })
+    })
+}
+
+/// What was authorized will not be taken.
+fn let_go(news: &mut News, object: &Fields) -> Result<Done> {
+    let Some(payment) = payment(object) else { return Ok(Done::ignored("no payment")) };
+    if !news.knows_payment(&payment)? {
+        return Ok(Done::ignored("nobody knew what it was for"));
+    }
+    news.payment(&payment, None, |kept| {
+        (kept.financial_status == FinancialStatus::Authorized).then(|| OrderPatch {
+            financial_status: Some(FinancialStatus::Voided),
+            ..OrderPatch::default()
+        })
+    })
+}
+
+/// What was paid back in all; what no earlier event told of is one refund. It had been paid before.
 fn refunded(news: &mut News, event: &Fields, charge: &Fields) -> Result<Done> {
     let Some(payment) = payment(charge) else { return Ok(Done::ignored("no payment")) };
-    let (refunded, at) = (charge.number("amount_refunded").unwrap_or(0), event.epoch("created"));
-    let id = charge.id("id").unwrap_or_default();
-    news.payment(
-        &payment,
-        |kept| {
-            let rest = (refunded - kept.refunded_total.amount).max(0);
-            let amount = Money { amount: rest, currency: kept.currency.clone() };
-            let refund = NewRefund {
-                external_id: Some(format!("{id}:{refunded}")),
-                refunded_at: at,
-                ..NewRefund::of(amount)
-            };
-            let refunds = if rest > 0 { vec![refund] } else { Vec::new() };
-            OrderPatch { refunds: Some(refunds), ..OrderPatch::default() }
-        },
-        None,
-    )
+    let Some(refunded) = amount(charge, &["amount_refunded"]) else {
+        return Ok(Done::ignored("nothing was paid back"));
+    };
+    let paid = amount(charge, AMOUNTS).unwrap_or(refunded);
+    let told = payment.settled(paid, refunded, event.epoch("created"));
+    news.payment(&payment, None, |_| {
+        Some(OrderPatch { payment: Some(told.clone()), ..OrderPatch::default() })
+    })
 }
 
-fn order(payment: &Payment, event: &Fields, object: &Fields) -> Option<NativeOrder> {
+/// What came, by what it is called in intents, sessions and charges.
+const AMOUNTS: &[&str] = &["amount_received", "amount_total", "amount_captured", "amount"];
+
+/// The first of these amounts that an order can have.
+fn amount(object: &Fields, names: &[&str]) -> Option<i64> {
+    let fits = |amount: &i64| (1..=MOST).contains(amount);
+    names.iter().find_map(|name| object.number(name).filter(fits))
+}
+
+fn order(
+    payment: &Payment,
+    event: &Fields,
+    object: &Fields,
+    financial_status: FinancialStatus,
+) -> Option<NativeOrder> {
     let currency = object.currency("currency")?;
-    let received = ["amount_received", "amount_total", "amount"];
-    let total = received.iter().find_map(|name| object.number(name).filter(|n| *n > 0))?;
+    let total = amount(object, AMOUNTS)?;
+    let is_paid = financial_status == FinancialStatus::Paid;
     let billing = object.object("billing_details");
     let details = object.object("customer_details");
     let name = billing.text("name", 200).or_else(|| details.text("name", 200));
@@ -102,8 +128,8 @@ fn order(payment: &Payment, event: &Fields, object: &Fields) -> Option<NativeOrd
         email: email.or_else(|| details.email("email")),
         phone: billing.phone("phone", None).or_else(|| details.phone("phone", None)),
         status: OrderStatus::Open,
-        financial_status: FinancialStatus::Paid,
-        fulfillment_status: FulfillmentStatus::Unfulfilled,
+        financial_status,
+        fulfillment_status: Some(FulfillmentStatus::Unfulfilled),
         lines: Vec::new(),
         priced: Priced { total, ..Priced::default() },
         cart: None,
@@ -114,7 +140,7 @@ fn order(payment: &Payment, event: &Fields, object: &Fields) -> Option<NativeOrd
         note: object.text("description", 5000),
         cancel_reason: None,
         placed_at: object.epoch("created").or_else(|| event.epoch("created")),
-        paid_at: event.epoch("created"),
+        paid_at: event.epoch("created").filter(|_| is_paid),
         fulfilled_at: None,
         cancelled_at: None,
         source_updated_at: None,

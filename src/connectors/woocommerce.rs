@@ -18,6 +18,10 @@ pub fn take(news: &mut News, topic: &str, body: &Value) -> Result<Done> {
         _ if topic.starts_with("order.") => match body.text("status", 40).as_deref() {
             Some("trash") => news.forget_order(&body),
             Some("checkout-draft" | "auto-draft") => Ok(Done::ignored("not an order yet")),
+            // It may be as old as it was when it was deleted.
+            _ if topic == "order.restored" => {
+                news.order(order(&body).map(|it| NativeOrder { source_updated_at: None, ..it }))
+            }
             _ => news.order(order(&body)),
         },
         "customer.deleted" => Ok(Done::ignored("a customer stays until an erasure is asked for")),
@@ -38,6 +42,7 @@ fn person(customer: &Fields) -> NativePerson {
         tags: Vec::new(),
         // Consent to marketing lies in the fields of some plugin.
         consent: None,
+        updated_at: customer.time("date_modified_gmt"),
     }
 }
 
@@ -45,7 +50,6 @@ fn order(body: &Fields) -> Option<NativeOrder> {
     let currency = body.currency("currency")?;
     let money = |name: &str| body.amount(name, &currency);
     let billing = body.object("billing");
-    let fees = body.list("fee_lines");
     let (status, financial_status, fulfillment_status) = states(body);
     Some(NativeOrder {
         external_id: body.id("id")?,
@@ -67,7 +71,7 @@ fn order(body: &Fields) -> Option<NativeOrder> {
             discount: 0,
             tax: money("total_tax"),
             shipping: money("shipping_total"),
-            fee: fees.iter().map(|fee| fee.amount("total", &currency)).sum(),
+            fee: body.sum("fee_lines", "total", &currency),
             total: money("total"),
             paid: None,
             is_tax_included: false,
@@ -83,7 +87,7 @@ fn order(body: &Fields) -> Option<NativeOrder> {
         paid_at: body.time("date_paid_gmt"),
         fulfilled_at: body
             .time("date_completed_gmt")
-            .filter(|_| fulfillment_status == FulfillmentStatus::Fulfilled),
+            .filter(|_| fulfillment_status == Some(FulfillmentStatus::Fulfilled)),
         cancelled_at: None,
         source_updated_at: body.time("date_modified_gmt"),
         refunds: body.list("refunds").iter().map(|one| refund(one, &currency)).collect(),
@@ -106,20 +110,19 @@ const ADDRESS: [&str; 10] = [
     "country",
 ];
 
-/// One word of WooCommerce's is three of ours; whether money came is what `date_paid_gmt` says.
-fn states(body: &Fields) -> (OrderStatus, FinancialStatus, FulfillmentStatus) {
+/// One word of WooCommerce's is three of ours; whether money came is what `date_paid_gmt` says: what is
+/// paid on delivery is `processing` without. What becomes of the money later says nothing of the goods.
+fn states(body: &Fields) -> (OrderStatus, FinancialStatus, Option<FulfillmentStatus>) {
     use FulfillmentStatus::{Fulfilled, Unfulfilled};
     let is_paid = body.time("date_paid_gmt").is_some();
-    let paid = if is_paid { FinancialStatus::Paid } else { FinancialStatus::Pending };
-    let unless_paid = |otherwise| if is_paid { FinancialStatus::Paid } else { otherwise };
+    let paid_or = |otherwise| if is_paid { FinancialStatus::Paid } else { otherwise };
     match body.text("status", 40).as_deref() {
-        Some("processing") => (OrderStatus::Open, FinancialStatus::Paid, Unfulfilled),
-        Some("completed") => (OrderStatus::Completed, FinancialStatus::Paid, Fulfilled),
-        Some("refunded") => (OrderStatus::Completed, FinancialStatus::Refunded, Unfulfilled),
+        Some("completed") => (OrderStatus::Completed, FinancialStatus::Paid, Some(Fulfilled)),
+        Some("refunded") => (OrderStatus::Completed, FinancialStatus::Refunded, None),
         Some("cancelled" | "failed") => {
-            (OrderStatus::Cancelled, unless_paid(FinancialStatus::Voided), Unfulfilled)
+            (OrderStatus::Cancelled, paid_or(FinancialStatus::Voided), None)
         }
-        _ => (OrderStatus::Open, paid, Unfulfilled),
+        _ => (OrderStatus::Open, paid_or(FinancialStatus::Pending), Some(Unfulfilled)),
     }
 }
 

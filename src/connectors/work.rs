@@ -10,7 +10,7 @@ use crate::db::{Actor, ActorKind, Outcome, Session, Tx};
 use crate::error::{Error, Result};
 use crate::jobs::Job;
 
-/// How often what belongs to something unknown is tried: about half an hour.
+/// How often what belongs to something unknown is tried, or fails for a reason of ours: about half an hour.
 const ATTEMPTS: i32 = 10;
 
 /// Carries a message out; one that is refused is kept with the reason.
@@ -20,14 +20,15 @@ pub fn work(app: &App, session: &Session, job: &Job) -> Result<()> {
     let session = Session { actor, ..session.clone() };
     let taken = app.db.write(&session, &|tx| take(tx, channel, id).map(Outcome::Commit));
     match taken {
-        Err(error) if error.is_rejection() => {
-            // An order that a refund belongs to may be on its way.
-            let is_final = error.status() != 404 || job.attempts >= ATTEMPTS;
+        Ok(()) => Ok(()),
+        Err(error) => {
+            // An order that a refund belongs to may be on its way, and a database come back.
+            let is_lasting = error.is_rejection() && error.status() != 404;
+            let is_final = is_lasting || job.attempts >= ATTEMPTS;
             let note = |tx: &mut Tx| events::fail(tx, channel, id, &error, is_final);
             app.db.write(&session, &|tx| note(tx).map(Outcome::Commit))?;
-            if is_final { Ok(()) } else { Err(error) }
+            if is_final && error.is_rejection() { Ok(()) } else { Err(error) }
         }
-        taken => taken,
     }
 }
 

@@ -17,6 +17,7 @@ use crate::auth::{Caller, Scope};
 use crate::db::pairs::any_pair;
 use crate::db::{Conn, Tx, WorkspaceId};
 use crate::error::{Error, OnConstraint, Result};
+use crate::external_ids::ExternalId;
 use crate::http::reply::{IntoReply, Plain};
 use crate::http::{Json, List, NoContent, Path, Reply};
 use crate::journal::{Change, record};
@@ -170,6 +171,16 @@ pub fn claim(tx: &mut Tx, customer: Uuid, marks: &[Mark]) -> Result<()> {
         }
     }
     attach(tx, &missing)
+}
+
+/// Whether a source has told nothing newer of the customer whom it calls so; notes that it told now.
+pub fn is_news(tx: &mut Tx, reference: &ExternalId, at: DateTime<Utc>) -> Result<bool> {
+    use identities as i;
+    let mark = Mark::external(reference);
+    let known = of(tx.workspace).filter(i::type_.eq(mark.kind)).filter(i::value_norm.eq(&mark.norm));
+    let is_older = i::source_updated_at.is_null().or(i::source_updated_at.le(at));
+    let noted = diesel::update(known.filter(is_older)).set(i::source_updated_at.eq(at));
+    Ok(noted.execute(tx.pg)? > 0)
 }
 
 /// A mark the customer has already may become the primary one, or verified.

@@ -5,6 +5,7 @@ mod fulfillments;
 mod lines;
 pub mod list;
 mod milestones;
+mod payments;
 mod people;
 mod refunds;
 mod requests;
@@ -20,6 +21,7 @@ use uuid::Uuid;
 
 pub use fulfillments::NewFulfillment;
 pub use lines::LineItemQuantity;
+pub use payments::Payment;
 pub use refunds::{NewRefund, record as refund};
 pub use requests::{NewLineItem, NewOrder, OrderPatch};
 pub use stats::recount;

@@ -8,6 +8,7 @@ use uuid::Uuid;
 use validator::Validate;
 
 use super::fulfillments::NewFulfillment;
+use super::payments::Payment;
 use super::refunds::NewRefund;
 use super::types::{FinancialStatus, FulfillmentStatus, OrderAddress, OrderStatus, Utm};
 use crate::attributes::Attributes;
@@ -383,6 +384,9 @@ pub struct OrderPatch {
     #[validate(length(max = 100), custom(function = "valid::tags"))]
     #[schema(value_type = Option<Vec<crate::values::items::Word>>, inline, example = json!(["gift"]), max_items = 100)]
     pub tags: Option<Vec<String>>,
+    /// What a payment provider said.
+    #[serde(skip)]
+    pub payment: Option<Payment>,
 }
 
 impl From<NewOrder> for OrderPatch {
@@ -423,6 +427,7 @@ impl From<NewOrder> for OrderPatch {
             fulfillments: Some(new.fulfillments),
             attributes: Some(new.attributes),
             tags: Some(new.tags),
+            payment: None,
         }
     }
 }

@@ -71,14 +71,19 @@ pub fn check_moves(before: &OrderRow, after: &OrderRow) -> Result<()> {
 
 impl OrderPatch {
     /// Takes the states over, and what was paid. A time says that it happened.
-    pub(super) fn take_states(&self, draft: &mut Draft, now: DateTime<Utc>) -> Result<()> {
+    pub(super) fn take_states(
+        &self,
+        draft: &mut Draft,
+        now: DateTime<Utc>,
+        told: Told,
+    ) -> Result<()> {
         let order = &mut draft.row;
         let said = self.status.or(self.cancelled_at.map(|_| OrderStatus::Cancelled));
         order.status = said.unwrap_or(order.status);
         if order.status == OrderStatus::Cancelled {
             order.cancelled_at = self.cancelled_at.or(order.cancelled_at).or(Some(now));
         }
-        self.take_payment(order)?;
+        self.take_payment(order, told)?;
         self.take_fulfillment(draft);
         Ok(())
     }
@@ -91,7 +96,7 @@ impl OrderPatch {
 
     /// `paid_total` is a figure, `financial_status` a word for it: where one of them is absent, the
     /// other tells.
-    fn take_payment(&self, order: &mut OrderRow) -> Result<()> {
+    fn take_payment(&self, order: &mut OrderRow, told: Told) -> Result<()> {
         use FinancialStatus::{
             Authorized, Paid, PartiallyPaid, PartiallyRefunded, Pending, Refunded, Voided,
         };
@@ -103,6 +108,10 @@ impl OrderPatch {
         match said {
             Paid | PartiallyRefunded | Refunded => {
                 order.paid_total = order.paid_total.max(order.total);
+            }
+            // A shop that paid something back was paid before, whatever it says now.
+            Pending | Authorized | Voided if told == Told::ByShop => {
+                order.paid_total = order.refunded_total;
             }
             Pending | Authorized | Voided => order.paid_total = 0,
             PartiallyPaid if order.paid_total == 0 => {
@@ -132,9 +141,18 @@ impl OrderPatch {
         }
     }
 
+    /// Whether this says less than is known already: of two bodies that a shop made in one second, which
+    /// is as exact as some tell time, the one that says more is the later one.
+    pub(super) fn goes_back(&self, known: &OrderRow) -> bool {
+        self.said_payment().is_some_and(|said| said < known.financial_status)
+            || self.fulfillment_status.is_some_and(|said| said < known.fulfillment_status)
+            || self.status == Some(OrderStatus::Open) && known.status != OrderStatus::Open
+    }
+
     /// Whether anything that the state of payment depends on was said.
     fn touches_payment(&self) -> bool {
         self.financial_status.is_some()
+            || self.payment.is_some()
             || self.paid_total.is_some()
             || self.paid_at.is_some()
             || self.total.is_some()

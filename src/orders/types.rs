@@ -1,5 +1,7 @@
 //! What an order is, as it is stored and shown.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -7,6 +9,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 use validator::Validate;
 
+use super::payments::Settled;
 use crate::attributes::Attributes;
 use crate::db::json::Jsonb;
 use crate::external_ids::ExternalId;
@@ -145,6 +148,7 @@ pub struct OrderRow {
     pub total: i64,
     pub paid_total: i64,
     pub refunded_total: i64,
+    pub payments: Jsonb<BTreeMap<String, Settled>>,
     pub is_tax_included: bool,
     pub channel_id: Option<Uuid>,
     pub cart_id: Option<Uuid>,

@@ -13,6 +13,7 @@ use uuid::Uuid;
 use super::fulfillments::{self, Fulfillment};
 use super::lines;
 use super::milestones;
+use super::payments;
 use super::refunds::{self, NewRefund, RefundRow};
 use super::requests::{NewOrder, OrderPatch};
 use super::states::check_moves;
@@ -127,6 +128,9 @@ pub fn upsert(
         }
         None => {
             if_match.check(0)?;
+            if let (Some(gone), Told::ByShop) = (deleted(tx, reference)?, told) {
+                return patch.revive(tx, gone);
+            }
             let given = patch.external_ids.take().unwrap_or_default();
             patch.external_ids = Some(Jsonb(reference.joined_to(given.0)));
             let made = patch.make(tx, reference.source.clone(), told).or_else(|error| {
@@ -135,6 +139,14 @@ pub fn upsert(
             Ok(Upserted { resource: made.order, is_new: true })
         }
     }
+}
+
+/// The order that was called so before it was deleted, the last of several.
+fn deleted(tx: &mut Tx, reference: &ExternalId) -> Result<Option<OrderRow>> {
+    let found = with_deleted(tx.workspace).filter(o::deleted_at.is_not_null());
+    let found = found.filter(o::external_ids.contains(Jsonb(vec![reference.clone()])));
+    let found = found.order(o::deleted_at.desc()).select(OrderRow::as_select());
+    Ok(found.for_no_key_update().first(tx.pg).optional()?)
 }
 
 /// An order to be changed, locked until the transaction ends.
@@ -172,7 +184,9 @@ impl OrderPatch {
 
     /// Records what is new about an order. What is older than what is known changes nothing.
     pub fn save(&self, tx: &mut Tx, before: Stored, told: Told) -> Result<Saved> {
-        if is_older(self.source_updated_at, before.row.source_updated_at) {
+        let known = before.row.source_updated_at;
+        let is_same_second = told == Told::ByShop && known.is_some() && self.source_updated_at == known;
+        if is_older(self.source_updated_at, known) || is_same_second && self.goes_back(&before.row) {
             return Ok(Saved::unchanged(before));
         }
         if self.currency.as_ref().is_some_and(|currency| *currency != before.row.currency) {
@@ -181,6 +195,18 @@ impl OrderPatch {
         }
         let draft = Draft::of(before.clone());
         self.finish(tx, Some(before), draft, told)
+    }
+
+    /// What a shop says of an order that was deleted brings it back, unless it is from before that.
+    fn revive(&self, tx: &mut Tx, gone: OrderRow) -> Result<Upserted<Order>> {
+        let resource = match is_older(self.source_updated_at, gone.deleted_at) {
+            true => Order::new(gone, Vec::new()),
+            false => {
+                restore(tx, gone.id)?;
+                change(tx, gone.id, IfMatch(None), self, Told::ByShop)?
+            }
+        };
+        Ok(Upserted { resource, is_new: false })
     }
 
     fn finish(
@@ -198,7 +224,7 @@ impl OrderPatch {
             draft.lines_changed = true;
         }
         self.settle(&mut draft.row, &draft.lines)?;
-        self.take_states(&mut draft, tx.now)?;
+        self.take_states(&mut draft, tx.now, told)?;
         self.enter(tx, &mut draft, told)?;
         self.settle_states(&mut draft, before.is_none(), told);
         self.stamp(tx.now, before.is_none(), &mut draft.row);
@@ -273,6 +299,9 @@ impl OrderPatch {
     fn enter(&self, tx: &mut Tx, draft: &mut Draft, told: Told) -> Result<()> {
         fulfillments::enter(tx, draft, self.fulfillments.as_deref().unwrap_or_default(), told)?;
         refunds::enter(tx, draft, self.refunds.as_deref().unwrap_or_default(), told)?;
+        if let Some(payment) = &self.payment {
+            payments::enter(tx, draft, payment)?;
+        }
         let left = draft.row.paid_total - draft.row.refunded_total;
         match self.financial_status {
             Some(FinancialStatus::Refunded) if left > 0 => {
@@ -295,7 +324,8 @@ impl OrderPatch {
         let otherwise = if is_new { order.placed_at } else { now };
         let is_paid = matches!(order.financial_status, Paid | PartiallyRefunded | Refunded);
         if is_paid && order.paid_total >= order.total {
-            order.paid_at = self.paid_at.or(order.paid_at).or(Some(otherwise));
+            let told = self.payment.as_ref().and_then(|payment| payment.at);
+            order.paid_at = self.paid_at.or(order.paid_at).or(told).or(Some(otherwise));
         }
         if order.fulfillment_status == FulfillmentStatus::Fulfilled {
             let last = self.fulfillments.iter().flatten().filter_map(|one| one.fulfilled_at).max();
@@ -341,6 +371,7 @@ impl OrderRow {
             total: 0,
             paid_total: 0,
             refunded_total: 0,
+            payments: Jsonb::default(),
             is_tax_included: false,
             channel_id: None,
             cart_id: None,

@@ -329,7 +329,15 @@ pub const TABLES: &[Columns] = &[
         "identities",
         &["source", "value", "value_norm"],
         NONE,
-        &["customer_id", "origin_customer_id", "type", "verified_at", "is_primary", "released_at"],
+        &[
+            "customer_id",
+            "origin_customer_id",
+            "type",
+            "verified_at",
+            "is_primary",
+            "released_at",
+            "source_updated_at",
+        ],
     ),
     table(
         "import_changes",
@@ -411,6 +419,8 @@ pub const TABLES: &[Columns] = &[
             "total",
             "paid_total",
             "refunded_total",
+            // Payments are named by ids of their provider.
+            "payments",
             "is_tax_included",
             "channel_id",
             "cart_id",
@@ -493,6 +503,7 @@ pub const TABLES: &[Columns] = &[
             "attributes",
             "tags",
             "search_key",
+            "source_updated_at",
             "deleted_at",
         ],
     ),

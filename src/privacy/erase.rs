@@ -16,6 +16,7 @@ use super::types::{DataRequestStatus, ErasedRecords, ErasureCertificate, Row};
 use crate::app::App;
 use crate::audit;
 use crate::bulk;
+use crate::connectors;
 use crate::customers::identities::MarkKey;
 use crate::customers::{self, Customer, IdentityType};
 use crate::db::json::Jsonb;
@@ -47,7 +48,8 @@ pub fn work(app: &App, session: &Session, job: &Job) -> Result<()> {
         return Ok(());
     };
     clear(app, session, &plan.subject)?;
-    let copies = forget_copies(app, session, &plan.needles)?;
+    let copies = forget_copies(app, session, &plan.needles)?
+        + connectors::forget(app, session, &plan.needles)?;
     app.db.write(session, &|tx| finish(tx, id, &plan, copies).map(Outcome::Commit))
 }
 

@@ -66,6 +66,8 @@ pub struct Product {
     /// Free labels.
     #[schema(example = json!(["climbing"]))]
     pub tags: Vec<String>,
+    /// When its source says that it last changed it.
+    pub source_updated_at: Option<DateTime<Utc>>,
     /// Rises by one with every change; the `ETag`.
     pub version: i64,
     /// When the record was made.
@@ -144,6 +146,8 @@ pub struct NewProduct {
     #[validate(length(max = 100), custom(function = "crate::values::valid::tags"))]
     #[schema(value_type = Vec<crate::values::items::Word>, inline, example = json!(["climbing"]), max_items = 100)]
     pub tags: Vec<String>,
+    /// When its source says that it last changed it: what is older than what is known changes nothing.
+    pub source_updated_at: Option<DateTime<Utc>>,
 }
 
 fn active() -> ProductStatus {
@@ -221,6 +225,8 @@ pub struct ProductPatch {
     #[validate(length(max = 100), custom(function = "crate::values::valid::tags"))]
     #[schema(value_type = Option<Vec<crate::values::items::Word>>, inline, example = json!(["climbing"]), max_items = 100)]
     pub tags: Option<Vec<String>>,
+    /// When its source says that it last changed it: what is older than what is known changes nothing.
+    pub source_updated_at: Option<DateTime<Utc>>,
 }
 
 impl ProductPatch {
@@ -242,6 +248,7 @@ impl ProductPatch {
             status: self.status.unwrap_or_else(active),
             attributes: self.attributes.unwrap_or_default(),
             tags: self.tags.unwrap_or_default(),
+            source_updated_at: self.source_updated_at,
         })
     }
 }

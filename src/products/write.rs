@@ -16,6 +16,7 @@ use crate::http::batch::one_by_one;
 use crate::http::{Batch, IfMatch, IfNoneMatch, Upserted};
 use crate::journal::{Change, differences, record};
 use crate::schema::products;
+use crate::sources::is_older;
 use crate::values::text::search_key;
 
 /// Makes one product or says why not.
@@ -109,10 +110,13 @@ impl NewProduct {
 }
 
 impl ProductPatch {
-    /// Applies the patch to a product that is not deleted.
+    /// Applies the patch to a product that is not deleted. What is older than what is known changes nothing.
     pub fn apply(&self, tx: &mut Tx, id: Uuid, if_match: IfMatch) -> Result<Product> {
         let before = Product::lock(tx, id)?;
         if_match.check(before.version)?;
+        if is_older(self.source_updated_at, before.source_updated_at) {
+            return Ok(before);
+        }
         let definitions = Definitions::load(tx, AttributeResource::Product)?;
         let attributes = self.merged_attributes(&before, &definitions)?;
         self.check_sku(tx, &before)?;
@@ -246,8 +250,12 @@ fn search_text(parts: [Option<&String>; 4], references: &[ExternalId]) -> String
     search_key(parts.join(" ").trim_end())
 }
 
+/// What changes are looked for in; when the source said so is none.
 fn to_json(product: &Product) -> Result<Value> {
-    serde_json::to_value(product).map_err(|error| Error::internal(error.to_string()))
+    let shown = serde_json::to_value(product);
+    let mut shown = shown.map_err(|error| Error::internal(error.to_string()))?;
+    shown["source_updated_at"] = Value::Null;
+    Ok(shown)
 }
 
 fn note(tx: &mut Tx, kind: &'static str, id: Uuid, properties: Value) -> Result<()> {

@@ -187,3 +187,19 @@ fn a_product_of_another_workspace_is_not_there() {
     create(&other, json!({ "name": "Rope", "sku": "R1" }));
     mine.get(&at(&Uuid::new_v4().to_string())).expect(404);
 }
+
+#[test]
+fn older_news_of_a_product_change_nothing() {
+    let client = workspace();
+    let path = format!("{PATH}/external/shopify/1");
+    let told = |name: &str, at: &str| json!({ "name": name, "source_updated_at": at });
+    let made = client.put(&path, told("new", "2026-03-14T09:00:00Z")).expect(201);
+    let late = client.put(&path, told("old", "2026-03-14T08:00:00Z")).expect(200);
+    assert_eq!(late.json, made.json);
+    let newer = client.put(&path, told("newer", "2026-03-14T10:00:00Z")).expect(200);
+    assert_eq!(newer.json["name"], "newer");
+    assert_eq!(newer.json["source_updated_at"], "2026-03-14T10:00:00Z");
+    // Said again it is no change.
+    client.put(&path, told("newer", "2026-03-14T11:00:00Z")).expect(200);
+    assert_eq!(kinds(&client, &made.id()), ["product.created", "product.updated"]);
+}

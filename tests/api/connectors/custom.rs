@@ -89,3 +89,24 @@ fn what_is_wrong_with_a_canonical_body_is_said_where_it_is() {
         is("required", "#/data/order_external_id")
     );
 }
+
+#[test]
+fn the_type_says_what_the_order_leaves_out() {
+    let app = App::alone(&[]);
+    let client = app.workspace(&["*"]);
+    let shop = Shop::of(&client, "medusa");
+    let order = json!({ "external_id": "o1", "currency": "EUR", "total": eur(5000) });
+    let mut number = 0;
+    let mut tell = |kind: &str| {
+        number += 1;
+        send(&shop, &format!("m-{number}"), kind, &order).expect(200);
+        work(&app);
+        let made = shop.orders().pop().expect("an order");
+        ["status", "financial_status", "fulfillment_status"].map(|word| made[word].clone())
+    };
+    assert_eq!(tell("order.placed"), ["open", "pending", "unfulfilled"]);
+    assert_eq!(tell("order.paid"), ["open", "paid", "unfulfilled"]);
+    assert_eq!(tell("order.fulfilled"), ["open", "paid", "fulfilled"]);
+    assert_eq!(tell("order.completed"), ["completed", "paid", "fulfilled"]);
+    assert_eq!(tell("order.canceled"), ["cancelled", "paid", "fulfilled"]);
+}

@@ -139,10 +139,18 @@ fn an_erasure_takes_the_messages_about_somebody_along() {
     shop.shopify("orders/create", "d-1", &order()).expect(200);
     work(&app);
     let customer = shop.orders()[0]["customer_id"].clone();
+    // Two that led to nobody: one names the customer all the same.
+    let mut broken = order();
+    broken["currency"] = json!(null);
+    shop.shopify("orders/create", "d-2", &broken).expect(200);
+    shop.shopify("orders/create", "d-3", &json!({ "id": 1 })).expect(200);
+    work(&app);
+    assert_eq!(shop.events("status=failed").len(), 2);
     let asked = json!({ "customer_id": customer, "kind": "erasure", "is_verified": true });
     client.post("/v1/data_requests", asked).expect(201);
     work(&app);
-    assert_eq!(shop.events("").len(), 0);
+    let left = shop.events("");
+    assert_eq!((left.len(), &left[0]["delivery_id"]), (1, &json!("d-3")));
 }
 
 #[test]

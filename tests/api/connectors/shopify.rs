@@ -234,3 +234,100 @@ fn two_shops_of_one_provider_have_their_own_names() {
     let list = client.get("/v1/orders?source=shopify").expect(200).json;
     assert_eq!(list["data"].as_array().map(Vec::len), Some(1));
 }
+
+#[test]
+fn only_what_a_caller_may_write_is_imported() {
+    let client = workspace();
+    let shop = Shop::of(&client, "shopify");
+    let import = format!("/v1/connectors/{}/import", shop.channel);
+    let body = |topic: &str, item: Value| json!({ "topic": topic, "items": [item] });
+    let bob = order()["customer"].clone();
+    client.post(&import, body("customers/update", bob.clone())).expect(207);
+    let who = json!({ "customer": { "id": 207_119_551, "email": "bob.norman@mail.example.com" } });
+    for (topic, item) in [
+        ("customers/redact", who.clone()),
+        ("customers/data_request", who),
+        ("shop/redact", json!({ "shop_id": 1 })),
+        ("app/uninstalled", json!({ "id": 1 })),
+    ] {
+        let answer = client.post(&import, body(topic, item)).expect(207).json;
+        let error = &answer["results"][0]["error"]["errors"][0];
+        assert_eq!(error["code"], "ignored", "{topic}: {answer}");
+    }
+    assert_eq!(client.get("/v1/data_requests").expect(200).json["data"], json!([]));
+    let channel = client.get(&format!("/v1/channels/{}", shop.channel)).expect(200).json;
+    assert_eq!(channel["status"], "active");
+    let clerk = client.with_scopes(&["orders:write"]);
+    clerk.post(&import, body("orders/updated", order())).expect(207);
+    for topic in ["customers/update", "checkouts/update", "product.updated"] {
+        clerk.post(&import, body(topic, bob.clone())).expect_code(403, "insufficient_scope");
+    }
+}
+
+#[test]
+fn amounts_beyond_all_measure_are_refused_and_seen() {
+    let app = App::alone(&[]);
+    let client = app.workspace(&["*"]);
+    let shop = Shop::of(&client, "shopify");
+    let mut huge = order();
+    huge["line_items"][0]["price"] = json!("90000000000000000");
+    huge["line_items"][0]["quantity"] = json!(2_000_000_000);
+    huge["total_price"] = json!("99999999999999999999999999");
+    let mut many = order();
+    let discount = json!({ "amount": "9000000000000000" });
+    many["line_items"][0]["tax_lines"] = json!(vec![json!({ "price": "9000000000000000" }); 20_000]);
+    many["line_items"][0]["discount_allocations"] = json!(vec![discount; 5000]);
+    for (at, body) in [huge, many].iter().enumerate() {
+        shop.shopify("orders/create", &format!("d-{at}"), body).expect(200);
+    }
+    work(&app);
+    let failed = shop.events("status=failed");
+    assert_eq!(failed.len(), 2, "{:?}", shop.events(""));
+    assert_eq!((shop.orders().len(), &failed[0]["attempts"]), (0, &json!(1)));
+}
+
+#[test]
+fn of_two_bodies_of_one_second_the_later_one_says_more() {
+    let app = App::alone(&[]);
+    let client = app.workspace(&["*"]);
+    let shop = Shop::of(&client, "shopify");
+    let pending = changed(order(), &json!({ "financial_status": "pending" }));
+    shop.shopify("orders/paid", "d-1", &order()).expect(200);
+    work(&app);
+    shop.shopify("orders/create", "d-2", &pending).expect(200);
+    work(&app);
+    let made = shop.orders().pop().expect("an order");
+    assert_eq!((&made["financial_status"], &made["paid_total"]), (&json!("paid"), &made["total"]));
+}
+
+#[test]
+fn what_the_company_says_of_a_customer_stays_beside_what_the_shop_says() {
+    let app = App::alone(&[]);
+    let client = app.workspace(&["*"]);
+    let shop = Shop::of(&client, "shopify");
+    let bob = |at: &str, tags: &str| {
+        let more = json!({ "tags": tags, "updated_at": at });
+        changed(order()["customer"].clone(), &more)
+    };
+    shop.shopify("customers/create", "d-1", &bob("2026-02-01T00:00:00Z", "loyal")).expect(200);
+    work(&app);
+    let id = client.get("/v1/customers").expect(200).json["data"][0]["id"].clone();
+    let path = format!("/v1/customers/{}", id.as_str().unwrap());
+    client.patch(&path, json!({ "tags": ["loyal", "climber"] })).expect(200);
+    shop.shopify("customers/update", "d-2", &bob("2026-02-02T00:00:00Z", "loyal, vip")).expect(200);
+    work(&app);
+    let tags = client.get(&path).expect(200).json["tags"].clone();
+    assert_eq!(tags, json!(["loyal", "climber", "vip"]));
+}
+
+#[test]
+fn topics_that_tell_nothing_new_are_ignored() {
+    let app = App::alone(&[]);
+    let client = app.workspace(&["*"]);
+    let shop = Shop::of(&client, "shopify");
+    let edit = json!({ "order_edit": { "id": 1, "order_id": 450_789_469 } });
+    shop.shopify("orders/edited", "d-1", &edit).expect(200);
+    shop.shopify("checkouts/delete", "d-2", &json!({ "id": 7 })).expect(200);
+    work(&app);
+    assert_eq!(shop.events("status=ignored").len(), 2, "{:?}", shop.events(""));
+}

@@ -4,7 +4,7 @@ use chrono::Utc;
 use serde_json::{Value, json};
 
 use super::{SECRET, Shop, eur, mac, work};
-use crate::harness::{Answer, App, workspace};
+use crate::harness::{Answer, App, Client, workspace};
 
 fn signed(shop: &Shop, at: i64, body: &str) -> Answer {
     let tag = mac(SECRET.as_bytes(), format!("{at}.{body}").as_bytes());
@@ -94,4 +94,126 @@ fn a_payment_waits_for_its_order_and_one_that_names_none_is_one() {
         (&json!("ada@shop.example.com"), &json!("stripe"))
     );
     assert_eq!(shop.events("status=ignored").len(), 1);
+}
+
+fn charge(id: &str, intent: &str, amount: i64, more: &Value) -> Value {
+    let mut charge = json!({ "id": id, "object": "charge", "payment_intent": intent, "amount": amount,
+                             "amount_captured": amount, "captured": true, "amount_refunded": 0,
+                             "currency": "eur" });
+    charge.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    charge
+}
+
+/// An order of the shop that payments name.
+fn ordered(client: &Client, id: &str) -> (String, Value) {
+    let body = json!({ "currency": "EUR", "total": eur(10_000) });
+    let made = client.put(&format!("/v1/orders/external/shop/{id}"), body).expect(201).id();
+    (format!("/v1/orders/{made}"), json!({ "metadata": { "order_id": id, "order_source": "shop" } }))
+}
+
+#[test]
+fn what_is_authorized_is_paid_when_it_is_captured_and_never_when_it_expires() {
+    let app = App::alone(&[]);
+    let client = app.workspace(&["*"]);
+    let shop = Shop::of(&client, "stripe");
+    let state = |path: &str| {
+        let order = client.get(path).expect(200).json;
+        (order["financial_status"].as_str().unwrap().to_owned(), order["paid_total"]["amount"].clone())
+    };
+    let words = |word: &str, paid: i64| (word.to_owned(), json!(paid));
+    let held = json!({ "captured": false, "amount_captured": 0 });
+    for (at, (end, after)) in
+        [("charge.captured", words("paid", 10_000)), ("charge.expired", words("voided", 0))]
+            .into_iter()
+            .enumerate()
+    {
+        let (path, names) = ordered(&client, &format!("a{at}"));
+        let (ch, pi) = (format!("ch_{at}"), format!("pi_{at}"));
+        let mut first = charge(&ch, &pi, 10_000, &held);
+        first.as_object_mut().unwrap().extend(names.as_object().unwrap().clone());
+        send(&shop, &format!("evt_{at}_1"), "charge.succeeded", &first).expect(200);
+        work(&app);
+        assert_eq!(state(&path), words("authorized", 0), "{:?}", shop.events(""));
+        let last = charge(&ch, &pi, 10_000, &json!({}));
+        send(&shop, &format!("evt_{at}_2"), end, &last).expect(200);
+        work(&app);
+        assert_eq!(state(&path), after, "{end}: {:?}", shop.events(""));
+    }
+    // What nobody ordered is let go every day.
+    send(&shop, "evt_x", "payment_intent.canceled", &intent(&json!({ "order_id": "none" })))
+        .expect(200);
+    work(&app);
+    assert_eq!(shop.events("status=ignored").len(), 1);
+}
+
+#[test]
+fn several_payments_of_one_order_add_up_and_each_counts_once() {
+    let app = App::alone(&[]);
+    let client = app.workspace(&["*"]);
+    let shop = Shop::of(&client, "stripe");
+    let (path, names) = ordered(&client, "two");
+    let mut number = 0;
+    let mut tell = |kind: &str, object: &Value| {
+        number += 1;
+        send(&shop, &format!("evt_{number}"), kind, object).expect(200);
+        work(&app);
+        let order = client.get(&path).expect(200).json;
+        let amount = |field: &str| order[field]["amount"].as_i64().unwrap();
+        (order["financial_status"].as_str().unwrap().to_owned(), amount("paid_total"), amount("refunded_total"))
+    };
+    let of = |word: &str, paid: i64, refunded: i64| (word.to_owned(), paid, refunded);
+    let deposit = charge("ch_1", "pi_1", 4000, &names);
+    let balance = charge("ch_2", "pi_2", 6000, &names);
+    assert_eq!(tell("charge.succeeded", &deposit), of("partially_paid", 4000, 0));
+    assert_eq!(tell("charge.succeeded", &deposit), of("partially_paid", 4000, 0));
+    assert_eq!(tell("charge.succeeded", &balance), of("paid", 10_000, 0));
+    let back = |mut charge: Value, amount: i64| {
+        charge["amount_refunded"] = json!(amount);
+        charge
+    };
+    let some = back(deposit.clone(), 2000);
+    assert_eq!(tell("charge.refunded", &some), of("partially_refunded", 10_000, 2000));
+    assert_eq!(tell("charge.refunded", &some), of("partially_refunded", 10_000, 2000));
+    let more = back(balance, 3000);
+    assert_eq!(tell("charge.refunded", &more), of("partially_refunded", 10_000, 5000));
+    let rest = back(deposit, 4000);
+    assert_eq!(tell("charge.refunded", &rest), of("partially_refunded", 10_000, 7000));
+    let refunds = client.get(&format!("{path}/refunds")).expect(200).json;
+    assert_eq!(refunds["data"].as_array().map(Vec::len), Some(3));
+}
+
+#[test]
+fn a_payment_in_another_currency_pays_nothing_and_is_seen() {
+    let app = App::alone(&[]);
+    let client = app.workspace(&["*"]);
+    let shop = Shop::of(&client, "stripe");
+    let (path, mut yen) = ordered(&client, "yen");
+    yen["currency"] = json!("jpy");
+    send(&shop, "evt_1", "charge.succeeded", &charge("ch_1", "pi_1", 10_000, &yen)).expect(200);
+    work(&app);
+    assert_eq!(client.get(&path).expect(200).json["paid_total"], eur(0));
+    let failed = shop.events("status=failed");
+    assert_eq!(failed[0]["error"]["errors"][0]["code"], "currency_mismatch", "{failed:?}");
+}
+
+#[test]
+fn a_payment_finds_its_order_also_when_that_is_named_later() {
+    let app = App::alone(&[]);
+    let client = app.workspace(&["*"]);
+    let shop = Shop::of(&client, "stripe");
+    let (path, names) = ordered(&client, "later");
+    // The intent knows nothing of the order; the session that it belongs to does.
+    send(&shop, "evt_1", "payment_intent.succeeded", &intent(&json!({}))).expect(200);
+    work(&app);
+    assert_eq!(shop.orders().len(), 2);
+    let mut session = json!({ "id": "cs_1", "object": "checkout.session", "payment_intent": "pi_1",
+                              "payment_status": "paid", "amount_total": 10_000, "currency": "eur" });
+    session.as_object_mut().unwrap().extend(names.as_object().unwrap().clone());
+    send(&shop, "evt_2", "checkout.session.completed", &session).expect(200);
+    work(&app);
+    assert_eq!(shop.events("status=failed"), Vec::<Value>::new());
+    assert_eq!(shop.orders().len(), 1);
+    let order = client.get(&path).expect(200).json;
+    assert_eq!((&order["financial_status"], &order["paid_total"]), (&json!("paid"), &eur(10_000)));
+    assert_eq!(order["external_ids"][1], json!({ "source": "stripe", "id": "pi_1" }));
 }

@@ -111,10 +111,90 @@ fn an_order_of_woocommerce_goes_through_its_states() {
     );
     let refunds = json!({ "refunds": [{ "id": 726, "reason": "late", "total": "-10.00" }] });
     assert_eq!(news("completed", refunds), words("completed", "partially_refunded", "fulfilled"));
-    assert_eq!(news("refunded", json!({})), words("completed", "refunded", "unfulfilled"));
+    assert_eq!(news("refunded", json!({})), words("completed", "refunded", "fulfilled"));
+    // The money went back before the shop says that none came.
+    let unpaid = json!({ "date_paid_gmt": null });
+    assert_eq!(news("on-hold", unpaid), words("open", "refunded", "unfulfilled"));
     let draft = json!({ "id": 9, "status": "checkout-draft", "currency": "EUR" });
     send(&shop, "order.updated", "draft", &draft).expect(200);
     send(&shop, "order.deleted", "gone", &json!({ "id": 727 })).expect(200);
     work(&app);
     assert_eq!((shop.orders().len(), shop.events("status=ignored").len()), (0, 1));
+}
+
+#[test]
+fn what_is_paid_on_delivery_is_not_paid_yet() {
+    let app = App::alone(&[]);
+    let client = app.workspace(&["*"]);
+    let shop = Shop::of(&client, "woocommerce");
+    let mut cash = order();
+    (cash["date_paid_gmt"], cash["payment_method"]) = (Value::Null, json!("cod"));
+    send(&shop, "order.created", "d-1", &cash).expect(200);
+    work(&app);
+    let made = shop.orders().pop().expect("an order");
+    assert_eq!((&made["financial_status"], &made["paid_at"]), (&json!("pending"), &Value::Null));
+}
+
+#[test]
+fn two_messages_of_one_second_share_an_id_and_are_both_kept() {
+    let client = workspace();
+    let shop = Shop::of(&client, "woocommerce");
+    let mut other = order();
+    (other["id"], other["number"]) = (json!(728), json!("728"));
+    for body in [order(), other, order()] {
+        send(&shop, "order.updated", "d-1", &body).expect(200);
+    }
+    assert_eq!(shop.events("").len(), 2);
+}
+
+#[test]
+fn a_deleted_order_comes_back_by_newer_news_alone() {
+    let app = App::alone(&[]);
+    let client = app.workspace(&["*"]);
+    let shop = Shop::of(&client, "woocommerce");
+    let tell = |topic: &str, delivery: &str, body: &Value| {
+        send(&shop, topic, delivery, body).expect(200);
+        work(&app);
+        let orders = shop.orders();
+        orders.first().map(|order| order["id"].as_str().unwrap().to_owned())
+    };
+    let made = tell("order.created", "d-1", &order()).expect("an order");
+    assert_eq!(tell("order.deleted", "d-2", &json!({ "id": 727 })), None);
+    // It was on its way while the order was deleted.
+    let mut late = order();
+    late["date_modified_gmt"] = json!("2026-03-22T20:00:00");
+    assert_eq!(tell("order.updated", "d-3", &late), None);
+    assert_eq!(tell("order.restored", "d-4", &order()), Some(made.clone()));
+    assert_eq!(tell("order.deleted", "d-5", &json!({ "id": 727 })), None);
+    late["date_modified_gmt"] = json!(chrono::Utc::now() + chrono::TimeDelta::minutes(1));
+    assert_eq!(tell("order.updated", "d-6", &late), Some(made));
+    assert_eq!(shop.events("status=failed"), Vec::<Value>::new());
+}
+
+#[test]
+fn a_customer_of_woocommerce_is_one_of_ours() {
+    let app = App::alone(&[]);
+    let client = app.workspace(&["*"]);
+    let shop = Shop::of(&client, "woocommerce");
+    let johanna = |last_name: &str, at: &str| {
+        json!({ "id": 12, "email": "johanna.doe@mail.example.com", "first_name": "Johanna",
+                "last_name": last_name, "date_modified_gmt": at,
+                "billing": { "phone": "0664 1234567", "country": "AT" } })
+    };
+    send(&shop, "customer.created", "d-1", &johanna("Doe", "2026-03-01T08:00:00")).expect(200);
+    work(&app);
+    send(&shop, "customer.updated", "d-2", &johanna("Roe", "2026-03-02T08:00:00")).expect(200);
+    send(&shop, "customer.deleted", "d-3", &json!({ "id": 12 })).expect(200);
+    work(&app);
+    // What comes late, or once more, takes nothing back.
+    send(&shop, "customer.updated", "d-4", &johanna("Doe", "2026-03-01T09:00:00")).expect(200);
+    work(&app);
+    let all = client.get("/v1/customers").expect(200).json;
+    assert_eq!(all["data"].as_array().map(Vec::len), Some(1));
+    let known = &all["data"][0];
+    assert_eq!(
+        (&known["last_name"], &known["phone"], &known["external_ids"][0]["id"]),
+        (&json!("Roe"), &json!("+436641234567"), &json!("12"))
+    );
+    assert_eq!(shop.events("status=ignored").len(), 2);
 }

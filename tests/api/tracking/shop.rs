@@ -125,7 +125,62 @@ fn events_may_come_in_any_order() {
     };
     at("Order Updated", "2026-03-14T09:00:00Z", 20.0);
     at("Order Completed", "2026-03-14T08:00:00Z", 10.0);
-    assert_eq!(order(&client)["total"]["amount"], 2000, "the older one came later");
+    let order = order(&client);
+    assert_eq!(order["total"]["amount"], 2000, "the older one came later");
+    // That it was paid, the newer one had not told.
+    assert_eq!(
+        (&order["financial_status"], &order["paid_at"], &order["placed_at"]),
+        (&json!("paid"), &json!("2026-03-14T08:00:00Z"), &json!("2026-03-14T08:00:00Z"))
+    );
+    assert_eq!(customer(&client, "user_id", "u1")["lifecycle_stage"], "customer");
+}
+
+#[test]
+fn products_that_come_back_are_what_they_cost() {
+    let client = workspace();
+    track(&client, "Order Completed", completed());
+    let back = json!([{ "sku": "C-1", "name": "Chalk", "quantity": 2 }]);
+    track(&client, "Order Refunded", json!({ "order_id": "1001", "products": back }));
+    let partly = order(&client);
+    assert_eq!(
+        (&partly["financial_status"], &partly["refunded_total"]["amount"]),
+        (&json!("partially_refunded"), &json!(600))
+    );
+}
+
+#[test]
+fn sums_beyond_all_numbers_are_told_and_kept_as_an_event() {
+    let client = workspace();
+    let products = json!([{ "name": "Rope", "price": 1e13, "quantity": 1_000_000 }]);
+    let properties = json!({ "order_id": "1", "total": 27.5, "products": products });
+    let result = track(&public(&client), "Order Completed", properties);
+    assert!(!ignored(&result).is_empty(), "{result}");
+    assert_eq!(client.get("/v1/orders").expect(200).json["data"], json!([]));
+    assert_eq!(touchpoint(&client, &result)["type"], "order.reported");
+}
+
+#[test]
+fn what_is_told_late_of_a_cart_is_not_put_in_twice() {
+    let client = workspace();
+    let at = |event: &str, time: &str, properties: Value| {
+        let body =
+            json!({ "userId": "u1", "event": event, "timestamp": time, "properties": properties });
+        assert_eq!(ignored(&sent(&client, "/v1/track", body)), [], "{event}");
+        cart(&client)["line_items"][0]["quantity"].clone()
+    };
+    let rope = |quantity: i32| json!({ "sku": "R-60", "name": "Rope", "price": 19, "quantity": quantity });
+    let one = |quantity: i32| {
+        let mut one = rope(quantity);
+        (one["cart_id"], one["currency"]) = (json!("c-1"), json!("EUR"));
+        one
+    };
+    let whole = |quantity: i32| json!({ "cart_id": "c-1", "currency": "EUR", "products": [rope(quantity)] });
+    assert_eq!(at("Cart Viewed", "2026-03-14T09:00:00Z", whole(2)), 2);
+    // It was in what was seen.
+    assert_eq!(at("Product Added", "2026-03-14T08:00:00Z", one(1)), 2);
+    assert_eq!(at("Product Added", "2026-03-14T10:00:00Z", one(1)), 3);
+    // It was seen before that was put in.
+    assert_eq!(at("Cart Viewed", "2026-03-14T09:30:00Z", whole(2)), 3);
 }
 
 #[test]

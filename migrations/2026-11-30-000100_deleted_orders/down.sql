@@ -1,0 +1,1 @@
+drop index orders_deleted_by_external_ids;

@@ -1,0 +1,2 @@
+alter table products drop column source_updated_at;
+alter table identities drop column source_updated_at;
