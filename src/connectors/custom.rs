@@ -59,8 +59,7 @@ fn take_word(topic: &str, order: &mut OrderPatch) {
         order.financial_status = order.financial_status.or(Some(FinancialStatus::Paid));
     }
     if topic == "order.fulfilled" {
-        order.fulfillment_status =
-            order.fulfillment_status.or(Some(FulfillmentStatus::Fulfilled));
+        order.fulfillment_status = order.fulfillment_status.or(Some(FulfillmentStatus::Fulfilled));
     }
 }
 

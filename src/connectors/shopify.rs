@@ -85,8 +85,9 @@ fn order(body: &Fields, source: &str) -> Option<NativeOrder> {
     let money = |name: &str| body.amount(name, &currency);
     let lines: Vec<NewLineItem> =
         body.list("line_items").iter().filter_map(|line| self::line(line, &currency)).collect();
-    let in_lines =
-        total(lines.iter().filter_map(|line| line.discount_total.as_ref()).map(|money| money.amount));
+    let in_lines = total(
+        lines.iter().filter_map(|line| line.discount_total.as_ref()).map(|money| money.amount),
+    );
     let price = money("total_price");
     let outstanding = body.text("total_outstanding", 40).map(|_| money("total_outstanding"));
     let financial_status = financial(body.text("financial_status", 40).as_deref());
@@ -178,7 +179,9 @@ fn line(line: &Fields, currency: &str) -> Option<NewLineItem> {
         variant: line.text("variant_title", 200),
         quantity,
         unit_price: money(unit_price),
-        discount_total: Some(money(line.sum("discount_allocations", "amount", currency).min(gross))),
+        discount_total: Some(money(
+            line.sum("discount_allocations", "amount", currency).min(gross),
+        )),
         tax_total: Some(money(line.sum("tax_lines", "price", currency))),
         total: None,
     })

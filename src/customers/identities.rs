@@ -177,7 +177,8 @@ pub fn claim(tx: &mut Tx, customer: Uuid, marks: &[Mark]) -> Result<()> {
 pub fn is_news(tx: &mut Tx, reference: &ExternalId, at: DateTime<Utc>) -> Result<bool> {
     use identities as i;
     let mark = Mark::external(reference);
-    let known = of(tx.workspace).filter(i::type_.eq(mark.kind)).filter(i::value_norm.eq(&mark.norm));
+    let known =
+        of(tx.workspace).filter(i::type_.eq(mark.kind)).filter(i::value_norm.eq(&mark.norm));
     let is_older = i::source_updated_at.is_null().or(i::source_updated_at.le(at));
     let noted = diesel::update(known.filter(is_older)).set(i::source_updated_at.eq(at));
     Ok(noted.execute(tx.pg)? > 0)

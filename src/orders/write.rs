@@ -185,8 +185,10 @@ impl OrderPatch {
     /// Records what is new about an order. What is older than what is known changes nothing.
     pub fn save(&self, tx: &mut Tx, before: Stored, told: Told) -> Result<Saved> {
         let known = before.row.source_updated_at;
-        let is_same_second = told == Told::ByShop && known.is_some() && self.source_updated_at == known;
-        if is_older(self.source_updated_at, known) || is_same_second && self.goes_back(&before.row) {
+        let is_same_second =
+            told == Told::ByShop && known.is_some() && self.source_updated_at == known;
+        if is_older(self.source_updated_at, known) || is_same_second && self.goes_back(&before.row)
+        {
             return Ok(Saved::unchanged(before));
         }
         if self.currency.as_ref().is_some_and(|currency| *currency != before.row.currency) {

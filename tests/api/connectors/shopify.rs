@@ -275,7 +275,8 @@ fn amounts_beyond_all_measure_are_refused_and_seen() {
     huge["total_price"] = json!("99999999999999999999999999");
     let mut many = order();
     let discount = json!({ "amount": "9000000000000000" });
-    many["line_items"][0]["tax_lines"] = json!(vec![json!({ "price": "9000000000000000" }); 20_000]);
+    many["line_items"][0]["tax_lines"] =
+        json!(vec![json!({ "price": "9000000000000000" }); 20_000]);
     many["line_items"][0]["discount_allocations"] = json!(vec![discount; 5000]);
     for (at, body) in [huge, many].iter().enumerate() {
         shop.shopify("orders/create", &format!("d-{at}"), body).expect(200);

@@ -108,7 +108,10 @@ fn charge(id: &str, intent: &str, amount: i64, more: &Value) -> Value {
 fn ordered(client: &Client, id: &str) -> (String, Value) {
     let body = json!({ "currency": "EUR", "total": eur(10_000) });
     let made = client.put(&format!("/v1/orders/external/shop/{id}"), body).expect(201).id();
-    (format!("/v1/orders/{made}"), json!({ "metadata": { "order_id": id, "order_source": "shop" } }))
+    (
+        format!("/v1/orders/{made}"),
+        json!({ "metadata": { "order_id": id, "order_source": "shop" } }),
+    )
 }
 
 #[test]
@@ -118,7 +121,10 @@ fn what_is_authorized_is_paid_when_it_is_captured_and_never_when_it_expires() {
     let shop = Shop::of(&client, "stripe");
     let state = |path: &str| {
         let order = client.get(path).expect(200).json;
-        (order["financial_status"].as_str().unwrap().to_owned(), order["paid_total"]["amount"].clone())
+        (
+            order["financial_status"].as_str().unwrap().to_owned(),
+            order["paid_total"]["amount"].clone(),
+        )
     };
     let words = |word: &str, paid: i64| (word.to_owned(), json!(paid));
     let held = json!({ "captured": false, "amount_captured": 0 });
@@ -159,7 +165,11 @@ fn several_payments_of_one_order_add_up_and_each_counts_once() {
         work(&app);
         let order = client.get(&path).expect(200).json;
         let amount = |field: &str| order[field]["amount"].as_i64().unwrap();
-        (order["financial_status"].as_str().unwrap().to_owned(), amount("paid_total"), amount("refunded_total"))
+        (
+            order["financial_status"].as_str().unwrap().to_owned(),
+            amount("paid_total"),
+            amount("refunded_total"),
+        )
     };
     let of = |word: &str, paid: i64, refunded: i64| (word.to_owned(), paid, refunded);
     let deposit = charge("ch_1", "pi_1", 4000, &names);

@@ -168,7 +168,8 @@ fn what_is_told_late_of_a_cart_is_not_put_in_twice() {
         assert_eq!(ignored(&sent(&client, "/v1/track", body)), [], "{event}");
         cart(&client)["line_items"][0]["quantity"].clone()
     };
-    let rope = |quantity: i32| json!({ "sku": "R-60", "name": "Rope", "price": 19, "quantity": quantity });
+    let rope =
+        |quantity: i32| json!({ "sku": "R-60", "name": "Rope", "price": 19, "quantity": quantity });
     let one = |quantity: i32| {
         let mut one = rope(quantity);
         (one["cart_id"], one["currency"]) = (json!("c-1"), json!("EUR"));
