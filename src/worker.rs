@@ -40,7 +40,7 @@ const KINDS: &[(&str, Work)] = &[
     ("imports.revert", Work::Inside(bulk::run_revert)),
     ("exports.run", Work::Inside(bulk::run_export)),
     ("privacy.archive", Work::Inside(privacy::make_archive)),
-    ("privacy.erase", Work::Inside(privacy::erase)),
+    ("privacy.erase", Work::Inside(erase)),
     ("privacy.sweep", Work::Inside(privacy::sweep)),
 ];
 
@@ -168,6 +168,11 @@ fn session(app: &App, workspace: WorkspaceId) -> Result<Session> {
 }
 
 /// Counts what customers spent again, live and test, in another currency of the workspace.
+/// Messages of shops know whom they are about only once they were understood.
+fn erase(app: &App, session: &Session, job: &Job) -> Result<()> {
+    privacy::erase(app, session, job, connectors::forget)
+}
+
 fn recount_orders(app: &App, session: &Session, _: &Job) -> Result<()> {
     let workspace = app.db.system(|pg| Workspace::get(pg, session.home))?;
     let place = |livemode| workspace.session(livemode, Actor::SYSTEM, Via::default()).workspace;

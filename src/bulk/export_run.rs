@@ -104,6 +104,7 @@ const PRODUCTS: &[&str] = &[
     "status",
     "attributes",
     "tags",
+    "source_updated_at",
     "version",
     "created_at",
     "updated_at",
@@ -149,6 +150,30 @@ const ORDERS: &[&str] = &[
     "created_at",
     "updated_at",
 ];
+const CARTS: &[&str] = &[
+    "id",
+    "external_ids",
+    "source",
+    "customer_id",
+    "anonymous_id",
+    "email",
+    "status",
+    "currency",
+    "total",
+    "line_items",
+    "channel_id",
+    "recovery_url",
+    "order_id",
+    "active_at",
+    "checkout_at",
+    "abandoned_at",
+    "recovered_at",
+    "converted_at",
+    "source_updated_at",
+    "version",
+    "created_at",
+    "updated_at",
+];
 
 /// The columns of a CSV file: those asked for, or all.
 pub fn columns(resource: BulkResource, asked: &[String]) -> Vec<String> {
@@ -158,6 +183,7 @@ pub fn columns(resource: BulkResource, asked: &[String]) -> Vec<String> {
         BulkResource::Touchpoints => TOUCHPOINTS,
         BulkResource::Products => PRODUCTS,
         BulkResource::Orders => ORDERS,
+        BulkResource::Carts => CARTS,
     };
     match asked {
         [] => all.iter().map(ToString::to_string).collect(),

@@ -211,6 +211,7 @@ impl BulkResource {
             Self::Touchpoints => TOUCHPOINTS,
             Self::Products => PRODUCTS,
             Self::Orders => ORDERS,
+            Self::Carts => &[],
         }
     }
 
@@ -221,6 +222,7 @@ impl BulkResource {
                 &["attributes.", "external_ids."]
             }
             Self::Orders => &["attributes.", "external_ids.", "customer.external_ids."],
+            Self::Carts => &[],
             Self::Touchpoints => &[
                 "properties.",
                 "customer.external_ids.",
@@ -244,7 +246,7 @@ impl BulkResource {
         match self {
             Self::Customers => &["id", "customerid", "recordid", "vid"],
             Self::Organizations => &["id", "companyid", "recordid"],
-            Self::Touchpoints => &[],
+            Self::Touchpoints | Self::Carts => &[],
             Self::Products => &["id", "productid", "handle"],
             Self::Orders => &["id", "orderid"],
         }

@@ -12,7 +12,7 @@ use super::head::{FileHead, head_of};
 use super::job::{JobCounts, progress};
 use super::mapping::{self, Mapping, Plan};
 use super::records;
-use super::row::{BulkFormat, BulkResource, JobKind, JobStatus, Row, of};
+use super::row::{BulkFormat, BulkResource, ImportResource, JobKind, JobStatus, Row, of};
 use super::{SORT, must_write};
 use crate::audit;
 use crate::auth::{Caller, Scope};
@@ -121,7 +121,7 @@ impl Versioned for Import {
 #[serde(deny_unknown_fields)]
 pub struct NewImport {
     /// What the rows are.
-    pub resource: BulkResource,
+    pub resource: ImportResource,
     /// How the file is written.
     pub format: BulkFormat,
     /// Which column fills which field, such as `email`, `attributes.size`, `external_ids.shop`,
@@ -248,7 +248,7 @@ pub async fn list_imports(caller: Caller, page: Query<Page>) -> Result<Reply> {
 #[post("/imports")]
 pub async fn create_import(caller: Caller, new: Json<NewImport>) -> Result<Reply> {
     let grant = caller.must(Scope::JobsWrite)?;
-    must_write(&grant, new.resource)?;
+    must_write(&grant, new.resource.into())?;
     grant.write(move |tx| new.insert(tx).map(Created)).await
 }
 
@@ -326,7 +326,7 @@ pub fn lock(tx: &mut Tx, id: Uuid) -> Result<Row> {
 impl NewImport {
     fn insert(&self, tx: &mut Tx) -> Result<Import> {
         if let Some(mapping) = &self.mapping {
-            mapping::check(self.resource, mapping)?;
+            mapping::check(self.resource.into(), mapping)?;
         }
         let settings = ImportSettings {
             mapping: self.mapping.clone(),
@@ -335,7 +335,7 @@ impl NewImport {
             dry_run: self.dry_run,
             source: self.source.clone(),
         };
-        let what = (JobKind::Import, self.resource, self.format);
+        let what = (JobKind::Import, self.resource.into(), self.format);
         let row = Row::insert(tx, what, JobStatus::WaitingForFile, &settings)?;
         audit::done(tx, "import.created", row.id)?;
         Import::of(row)

@@ -68,7 +68,7 @@ impl Plan {
             BulkResource::Organizations => {
                 Definitions::load(conn, AttributeResource::Organization)?.kinds()
             }
-            BulkResource::Touchpoints => HashMap::new(),
+            BulkResource::Touchpoints | BulkResource::Carts => HashMap::new(),
             BulkResource::Products => Definitions::load(conn, AttributeResource::Product)?.kinds(),
             BulkResource::Orders => Definitions::load(conn, AttributeResource::Order)?.kinds(),
         };

@@ -76,6 +76,7 @@ fn writing(resource: BulkResource) -> Scope {
         BulkResource::Touchpoints => Scope::TouchpointsIngest,
         BulkResource::Products => Scope::ProductsWrite,
         BulkResource::Orders => Scope::OrdersWrite,
+        BulkResource::Carts => Scope::CartsWrite,
     }
 }
 
@@ -87,6 +88,7 @@ fn reading(resource: BulkResource) -> Scope {
         BulkResource::Touchpoints => Scope::TouchpointsRead,
         BulkResource::Products => Scope::ProductsRead,
         BulkResource::Orders => Scope::OrdersRead,
+        BulkResource::Carts => Scope::CartsRead,
     }
 }
 

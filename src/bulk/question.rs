@@ -8,6 +8,7 @@ use utoipa::IntoParams;
 
 use super::exports::ExportSettings;
 use super::row::BulkResource;
+use crate::carts::list::{self as carts, CartFilter};
 use crate::customers::{self, CustomerFilter};
 use crate::db::Conn;
 use crate::db::ids::IdRange;
@@ -30,6 +31,7 @@ pub enum Question {
     Touchpoints(TouchpointFilter, Box<TimelineFilter>),
     Products(Box<ProductFilter>),
     Orders(Box<OrderFilter>),
+    Carts(Box<CartFilter>),
 }
 
 impl Question {
@@ -47,6 +49,7 @@ impl Question {
             }
             BulkResource::Products => Self::Products(Box::new(reader.read()?)),
             BulkResource::Orders => Self::Orders(Box::new(reader.read()?)),
+            BulkResource::Carts => Self::Carts(Box::new(reader.read()?)),
         };
         reader.end(resource)?;
         Ok(question)
@@ -65,6 +68,7 @@ impl Question {
             }
             Self::Products(filter) => products::count_matching(conn, filter, ids),
             Self::Orders(filter) => orders::count_matching(conn, filter, ids),
+            Self::Carts(filter) => carts::count_matching(conn, filter, ids),
         }
     }
 
@@ -83,6 +87,7 @@ impl Question {
             }
             Self::Products(filter) => values(&products::matching(conn, filter, ids, limit)?),
             Self::Orders(filter) => values(&orders::matching(conn, filter, ids, limit)?),
+            Self::Carts(filter) => values(&carts::matching(conn, filter, ids, limit)?),
         }
     }
 }

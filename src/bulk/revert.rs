@@ -229,8 +229,8 @@ fn undo(
             let detail = "what was paid, sent and refunded is not unsaid; put it right by hand";
             return Err(Error::transition(detail, &[]));
         }
-        (BulkResource::Touchpoints, _) => {
-            return Err(Error::internal("touchpoints are never noted"));
+        (BulkResource::Touchpoints | BulkResource::Carts, _) => {
+            return Err(Error::internal("neither touchpoints nor carts are ever noted"));
         }
     }
     Ok(version + 1)

@@ -25,13 +25,37 @@ crate::text_enum! {
 }
 
 crate::text_enum! {
-    /// What can be imported and exported.
+    /// What can be exported, and but for carts imported.
     pub enum BulkResource {
         Customers = "customers",
         Organizations = "organizations",
         Touchpoints = "touchpoints",
         Products = "products",
         Orders = "orders",
+        Carts = "carts",
+    }
+}
+
+crate::text_enum! {
+    /// What can be imported.
+    pub enum ImportResource {
+        Customers = "customers",
+        Organizations = "organizations",
+        Touchpoints = "touchpoints",
+        Products = "products",
+        Orders = "orders",
+    }
+}
+
+impl From<ImportResource> for BulkResource {
+    fn from(resource: ImportResource) -> Self {
+        match resource {
+            ImportResource::Customers => Self::Customers,
+            ImportResource::Organizations => Self::Organizations,
+            ImportResource::Touchpoints => Self::Touchpoints,
+            ImportResource::Products => Self::Products,
+            ImportResource::Orders => Self::Orders,
+        }
     }
 }
 

@@ -39,6 +39,7 @@ pub fn check(resource: BulkResource, value: &Value) -> Result<()> {
         BulkResource::Touchpoints => parse::<NewTouchpoint>(value).map(drop),
         BulkResource::Products => parse::<NewProduct>(value).map(drop),
         BulkResource::Orders => parse::<NewOrder>(value).map(drop),
+        BulkResource::Carts => Err(no_import()),
     }
 }
 
@@ -61,7 +62,12 @@ pub fn take_in(
         BulkResource::Touchpoints => touchpoints(tx, values, settings),
         BulkResource::Products => products(tx, values, settings),
         BulkResource::Orders => orders(tx, values, settings),
+        BulkResource::Carts => Err(no_import()),
     }
+}
+
+fn no_import() -> Error {
+    Error::internal("carts are not imported")
 }
 
 /// The values that are records, with their places, and the fates of the others.

@@ -12,8 +12,9 @@ use uuid::Uuid;
 use super::of;
 use super::types::{Cart, CartRow, CartStatus};
 use crate::auth::{Caller, Scope};
-use crate::db::WorkspaceId;
+use crate::db::ids::IdRange;
 use crate::db::keyset::{SortKey, SortKind};
+use crate::db::{Conn, WorkspaceId};
 use crate::error::Result;
 use crate::http::{AnyOf, List, Page, Query, Reply};
 use crate::schema::carts;
@@ -75,6 +76,25 @@ pub async fn list_carts(
             slice.list(rows.into_iter().map(Cart::from).collect(), total)
         })
         .await
+}
+
+/// How many carts a filter finds within a range of ids.
+pub fn count_matching(conn: &mut Conn, filter: &CartFilter, ids: IdRange) -> Result<i64> {
+    let found = filter.apply(conn.workspace).filter(ids.holds("carts.id"));
+    Ok(found.count().get_result(conn.pg)?)
+}
+
+/// Some of the carts that a filter finds, the oldest records first.
+pub fn matching(
+    conn: &mut Conn,
+    filter: &CartFilter,
+    ids: IdRange,
+    limit: i64,
+) -> Result<Vec<Cart>> {
+    let found = filter.apply(conn.workspace).filter(ids.holds("carts.id"));
+    let found = found.order(carts::id).limit(limit).select(CartRow::as_select());
+    let rows: Vec<CartRow> = found.load(conn.pg)?;
+    Ok(rows.into_iter().map(Cart::from).collect())
 }
 
 type Matching = IntoBoxed<'static, of, Pg>;

@@ -1,6 +1,6 @@
 //! Carts: what somebody thinks of buying, until it is bought or forgotten.
 
-mod list;
+pub mod list;
 mod steps;
 pub mod types;
 mod write;

@@ -16,7 +16,6 @@ use super::types::{DataRequestStatus, ErasedRecords, ErasureCertificate, Row};
 use crate::app::App;
 use crate::audit;
 use crate::bulk;
-use crate::connectors;
 use crate::customers::identities::MarkKey;
 use crate::customers::{self, Customer, IdentityType};
 use crate::db::json::Jsonb;
@@ -41,15 +40,18 @@ struct Plan {
     certificate: ErasureCertificate,
 }
 
+/// Deletes what lies sealed and names somebody by one of these; how much that was.
+pub type ForgetSealed = fn(&App, &Session, &[String]) -> Result<i64>;
+
 /// Carries out the job that answers an erasure. Run again after a crash, it goes on.
-pub fn work(app: &App, session: &Session, job: &Job) -> Result<()> {
+pub fn work(app: &App, session: &Session, job: &Job, forget_sealed: ForgetSealed) -> Result<()> {
     let id = job.id_of("data_request_id")?;
     let Some(plan) = app.db.write(session, &|tx| begin(tx, id).map(Outcome::Commit))? else {
         return Ok(());
     };
     clear(app, session, &plan.subject)?;
-    let copies = forget_copies(app, session, &plan.needles)?
-        + connectors::forget(app, session, &plan.needles)?;
+    let copies =
+        forget_copies(app, session, &plan.needles)? + forget_sealed(app, session, &plan.needles)?;
     app.db.write(session, &|tx| finish(tx, id, &plan, copies).map(Outcome::Commit))
 }
 

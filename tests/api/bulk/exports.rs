@@ -53,7 +53,8 @@ fn lines_of_json_are_what_the_api_shows() {
     let order = json!({ "currency": "EUR", "line_items": [
         { "name": "Rope", "quantity": 1, "unit_price": { "amount": 1, "currency": "EUR" } }] });
     client.post("/v1/orders", order).expect(201);
-    for resource in ["customers", "touchpoints", "organizations", "products", "orders"] {
+    client.post("/v1/carts", json!({ "currency": "EUR" })).expect(201);
+    for resource in ["customers", "touchpoints", "organizations", "products", "orders", "carts"] {
         let list = client.get(&format!("/v1/{resource}?include_total=true&limit=1")).expect(200);
         let count = usize::try_from(list.json["total"].as_u64().expect("a total")).expect("few");
         let are_many = ["customers", "touchpoints"].contains(&resource);
@@ -93,6 +94,8 @@ fn an_export_has_what_its_list_shows() {
     }
     client.post("/v1/products", json!({ "name": "Rope", "brand": "Alpenglow" })).expect(201);
     client.post("/v1/products", json!({ "name": "Chalk" })).expect(201);
+    client.post("/v1/carts", json!({ "currency": "EUR", "source": "shop" })).expect(201);
+    client.post("/v1/carts", json!({ "currency": "EUR" })).expect(201);
     client.post("/v1/organizations", json!({ "name": "Alpen", "industry": "retail" })).expect(201);
     let questions = [
         ("customers", json!({ "tags": "vip,club", "status": "blocked" }), 1),
@@ -104,6 +107,7 @@ fn an_export_has_what_its_list_shows() {
             3,
         ),
         ("products", json!({ "brand": "Alpenglow" }), 1),
+        ("carts", json!({ "source": "shop" }), 1),
         ("organizations", json!({ "industry": "sports" }), 0),
         ("touchpoints", json!({ "customer_id": ada, "type": "customer.created" }), 1),
     ];
@@ -113,6 +117,8 @@ fn an_export_has_what_its_list_shows() {
         assert_eq!(done["counts"]["total"], count, "{resource} {filter}");
         assert_eq!(file(&client, &done).lines().count(), count, "{resource} {filter}");
     }
+    let carts = json!({ "resource": "carts", "format": "csv" });
+    client.post("/v1/imports", carts).expect(422);
     let refused = [
         ("orders", json!({ "statuz": "open" }), ("unknown_field", "#/filter/statuz")),
         ("orders", json!({ "limit": "1" }), ("unknown_field", "#/filter/limit")),
