@@ -132,7 +132,7 @@ impl App {
             origins: Origins::default(),
             scheduled: Scheduled::default(),
             worker_id: Uuid::now_v7(),
-            feeds: Feeds::default(),
+            feeds: Feeds::new(config.streams_per_workspace as usize),
             draining_since: OnceLock::new(),
             db,
             config,

@@ -81,6 +81,11 @@ pub const SETTINGS: &[(&str, &str, &str)] = &[
     ("ECRM_RATE_LIMIT_PER_KEY", "6000", "Requests (or batch items) a minute per credential."),
     ("ECRM_RATE_LIMIT_PER_IP", "12000", "Requests a minute per client address."),
     ("ECRM_RATE_LIMIT_AUTH", "60", "Token requests a minute per client address."),
+    (
+        "ECRM_STREAMS_PER_WORKSPACE",
+        "2000",
+        "Streams and waiting polls of one workspace's change feed that are open at once, per process.",
+    ),
     ("ECRM_BODY_LIMIT_BYTES", "1048576", "Largest request body, counted after decompression."),
     (
         "ECRM_IMPORT_LIMIT_BYTES",
@@ -134,6 +139,7 @@ pub struct Config {
     pub cors_origins: Vec<String>,
     pub trusted_proxies: u8,
     pub rate_limits: RateLimits,
+    pub streams_per_workspace: u32,
     pub body_limit_bytes: usize,
     pub import_limit_bytes: u64,
     pub body_timeout: Duration,
@@ -182,6 +188,7 @@ impl Config {
                 per_ip_per_minute: env.parse("ECRM_RATE_LIMIT_PER_IP")?,
                 auth_per_ip_per_minute: env.parse("ECRM_RATE_LIMIT_AUTH")?,
             },
+            streams_per_workspace: env.at_least("ECRM_STREAMS_PER_WORKSPACE", 1)?,
             body_limit_bytes: env.parse("ECRM_BODY_LIMIT_BYTES")?,
             import_limit_bytes: env.parse("ECRM_IMPORT_LIMIT_BYTES")?,
             body_timeout: Duration::from_millis(env.parse("ECRM_BODY_TIMEOUT_MS")?),

@@ -62,6 +62,7 @@ codes! {
     VALIDATION_FAILED 422 "validation_failed" "One or more fields are not valid";
     IDEMPOTENCY_KEY_REUSED 422 "idempotency_key_reused" "This Idempotency-Key was used for a different request";
     TOO_MANY_REQUESTS 429 "too_many_requests" "The rate limit is used up";
+    TOO_MANY_LISTENERS 429 "too_many_listeners" "As many as may already follow the workspace's feed";
     INTERNAL 500 "internal_error" "Something broke on our side";
     UNAVAILABLE 503 "unavailable" "The service cannot answer right now";
     TIMEOUT 503 "timeout" "The database took too long";

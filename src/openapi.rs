@@ -13,7 +13,7 @@ mod walk;
 
 use serde_json::{Map, Value, json};
 
-pub use routes::Routes;
+pub use routes::{EVENT_STREAM, Routes};
 
 /// Makes the document that utoipa emits from our handlers obey the rules for the document.
 ///

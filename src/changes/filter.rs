@@ -7,6 +7,7 @@ use uuid::Uuid;
 use crate::error::{Error, Result};
 use crate::http::AnyOf;
 use crate::journal::Touchpoint;
+use crate::journal::feed::Whose;
 use crate::touchpoints::is_word;
 
 /// Which events to show; filters are combined with and.
@@ -36,6 +37,11 @@ impl ChangeFilter {
                 Err(Error::parameter("types", detail))
             }
         }
+    }
+
+    /// What of it the log has an index of; the rest is looked at one by one.
+    pub fn whose(&self) -> Whose {
+        Whose { customer: self.customer_id, organization: self.organization_id }
     }
 
     pub fn shows(&self, touchpoint: &Touchpoint) -> bool {

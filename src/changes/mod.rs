@@ -18,6 +18,7 @@ use crate::db::{Server, Session};
 use crate::error::{Error, Result};
 use crate::http::reply::{IntoReply, Plain};
 use crate::http::{Query, Reply, ServiceConfig};
+use crate::journal::live::{Listener, News};
 use crate::journal::{Touchpoint, feed};
 use cursor::Place;
 use filter::ChangeFilter;
@@ -105,9 +106,9 @@ fn read(
             Ok(Seen { shown: shown.collect(), place: Place::Feed(stretch.upto) })
         }
         Place::Snapshot { head, after } => {
-            let page = app
-                .db
-                .read(Server::Primary, session, &|conn| feed::snapshot(conn, head, after, limit))?;
+            let page = app.db.read(Server::Primary, session, &|conn| {
+                feed::snapshot(conn, (head, after), filter.whose(), limit)
+            })?;
             let last = page.last().map(|touchpoint| touchpoint.id);
             let shown = page.into_iter().filter(|touchpoint| filter.shows(touchpoint));
             let at = |it: &Touchpoint| Place::Snapshot { head, after: it.id };
@@ -118,14 +119,28 @@ fn read(
     }
 }
 
+/// The same of what all listeners were told; nothing where the place lies before that.
+fn told(news: &News, place: Place, filter: &ChangeFilter, limit: i64) -> Option<Seen> {
+    let Place::Feed(after) = place else { return None };
+    let (events, upto) = news.since(after, limit)?;
+    let events = events.into_iter().map(|told| &told.event);
+    let shown = events.filter(|event| filter.shows(&event.touchpoint));
+    let shown = shown.map(|event| (Place::Feed(event.sequence), event.touchpoint.clone()));
+    Some(Seen { shown: shown.collect(), place: Place::Feed(upto) })
+}
+
 impl ChangesStart {
     /// Where to begin: at the cursor, or where `from` says.
     fn place(&self, app: &App, session: &Session, last: Option<&str>) -> Result<Place> {
         if let Some(cursor) = last.or(self.cursor.as_deref()) {
             return Place::open(cursor, session.workspace);
         }
-        feed::advance(&app.db, session.workspace)?;
         let from = self.from.unwrap_or(ChangesFrom::Now);
+        if !feed::advance(&app.db, session.workspace)? && from == ChangesFrom::Now {
+            return Err(Error::unavailable(
+                "too much is on its way into the feed to say where it ends",
+            ));
+        }
         app.db.read(Server::Primary, session, &|conn| {
             Ok(match from {
                 ChangesFrom::Now => Place::Feed(feed::head(conn)?),
@@ -159,6 +174,7 @@ impl ChangesPage {
 ///
 /// Every touchpoint, those of state changes among them, once per cursor: begin with `from`, keep
 /// `next_cursor`, and come again with it. With `wait` the answer comes as soon as there is something.
+/// Waiting polls are counted with the streams (429 `too_many_listeners`).
 #[utoipa::path(tag = "changes", security(("bearer" = ["touchpoints:read"])), params(ChangesStart, ChangesPage, ChangeFilter), responses((status = 200, body = ChangeList), (status = 410)))]
 #[get("/changes")]
 async fn list_changes(
@@ -169,49 +185,94 @@ async fn list_changes(
 ) -> Result<Reply> {
     let (app, session) = caller.must(Scope::TouchpointsRead)?.steps();
     filter.check()?;
-    let (limit, until) = (page.limit()?, Instant::now() + page.patience()?);
-    let mut listener = app.feeds.listen(&session);
-    let (asked, asking) = (app.clone(), session.clone());
-    let mut place = blocking(move || start.place(&asked, &asking, None)).await?;
-    loop {
-        listener.mark_unchanged();
-        let (asked, asking, wanted) = (app.clone(), session.clone(), filter.0.clone());
-        let seen = blocking(move || read(&asked, &asking, place, &wanted, limit)).await?;
-        let is_moved = seen.place != place;
-        place = seen.place;
-        let left = until.saturating_duration_since(Instant::now());
-        if !seen.shown.is_empty() || left.is_zero() {
-            return list(&app, &session, seen).await;
-        }
-        // A service that ends answers at once.
-        if !is_moved && matches!(timeout(left, listener.changed()).await, Ok(Err(_))) {
-            return list(&app, &session, seen).await;
-        }
-    }
+    let (limit, patience) = (page.limit()?, page.patience()?);
+    let poll = Poll { app, session, filter: filter.0, limit, until: Instant::now() + patience };
+    // What was acknowledged before is in the database, and may not have been told yet.
+    let seen = poll.begin(start.0).await?;
+    let seen = if patience.is_zero() { seen } else { poll.wait(seen).await? };
+    poll.answer(seen).await
 }
 
-async fn list(app: &App, session: &Session, seen: Seen) -> Result<Reply> {
-    let (asked, asking, place) = (app.clone(), session.clone(), seen.place);
-    let head = move || {
-        feed::advance(&asked.db, asking.workspace)?;
-        asked.db.read(Server::Primary, &asking, &|conn| feed::head(conn))
-    };
-    let has_more = match place {
-        Place::Snapshot { .. } => true,
-        Place::Feed(at) => at < blocking(head).await?,
-    };
-    let data = seen.shown.into_iter().map(|(_, touchpoint)| touchpoint).collect();
-    let next_cursor = place.close(session.workspace);
-    let mut reply = Plain(ChangeList { data, has_more, next_cursor }).into_reply()?;
-    reply.next_cursor = Some(place.close(session.workspace));
-    Ok(reply)
+/// Somebody who asks for a part of the feed, and how long they wait for it.
+struct Poll {
+    app: App,
+    session: Session,
+    filter: ChangeFilter,
+    limit: i64,
+    until: Instant,
+}
+
+impl Poll {
+    async fn begin(&self, start: ChangesStart) -> Result<Seen> {
+        let (app, session) = (self.app.clone(), self.session.clone());
+        let (filter, limit) = (self.filter.clone(), self.limit);
+        blocking(move || {
+            let place = start.place(&app, &session, None)?;
+            read(&app, &session, place, &filter, limit)
+        })
+        .await
+    }
+
+    /// Reads on until there is something to show, or it is time to answer.
+    async fn wait(&self, mut seen: Seen) -> Result<Seen> {
+        let mut listener = self.app.feeds.listen(&self.session)?;
+        while seen.shown.is_empty() && !self.is_over(&listener) {
+            let place = seen.place;
+            seen = self.read_on(&mut listener, place).await?;
+            if seen.shown.is_empty() && seen.place == place {
+                let left = self.until.saturating_duration_since(Instant::now());
+                timeout(left, listener.changed()).await.ok();
+            }
+        }
+        Ok(seen)
+    }
+
+    /// A service that ends answers at once.
+    fn is_over(&self, listener: &Listener) -> bool {
+        Instant::now() >= self.until || self.app.is_draining() || listener.has_changed().is_err()
+    }
+
+    /// What comes next, from what all listeners are told or, for who is behind, from the database.
+    async fn read_on(&self, listener: &mut Listener, place: Place) -> Result<Seen> {
+        let news = listener.borrow_and_update().clone();
+        if let Some(seen) = told(&news, place, &self.filter, self.limit) {
+            return Ok(seen);
+        }
+        let (app, session) = (self.app.clone(), self.session.clone());
+        let (filter, limit) = (self.filter.clone(), self.limit);
+        blocking(move || read(&app, &session, place, &filter, limit)).await
+    }
+
+    async fn answer(&self, seen: Seen) -> Result<Reply> {
+        let (app, session, place) = (self.app.clone(), self.session.clone(), seen.place);
+        let is_more = move |at: i64| {
+            let is_whole = feed::advance(&app.db, session.workspace)?;
+            let head = app.db.read(Server::Primary, &session, &|conn| feed::head(conn))?;
+            Ok(!is_whole || at < head)
+        };
+        let has_more = match place {
+            Place::Snapshot { .. } => true,
+            Place::Feed(at) => blocking(move || is_more(at)).await?,
+        };
+        let data = seen.shown.into_iter().map(|(_, touchpoint)| touchpoint).collect();
+        let next_cursor = place.close(self.session.workspace);
+        let mut reply = Plain(ChangeList { data, has_more, next_cursor }).into_reply()?;
+        reply.next_cursor = Some(place.close(self.session.workspace));
+        Ok(reply)
+    }
 }
 
 /// Stream the change feed
 ///
 /// The same as server-sent events, for `EventSource`: each has the touchpoint as `data` and its cursor
 /// as `id`. A stream lasts five minutes; a browser comes again by itself and goes on after the last id
-/// (`Last-Event-ID`). Idle streams send an empty message every 15 seconds.
+/// (`Last-Event-ID`). At least every 15 seconds something is sent: where there is nothing to show, an
+/// empty message that moves the id past what the filter hides.
+///
+/// A browser gives a stream up at any status but 200. So where others get 503, or 429, who accepts
+/// `text/event-stream` is answered with an empty stream that says when to come again (`retry: 5000`).
+/// 429 `too_many_listeners`: as many streams and waiting polls of the workspace are open as may be
+/// (`ECRM_STREAMS_PER_WORKSPACE`).
 #[utoipa::path(tag = "changes", security(("bearer" = ["touchpoints:read"])), params(ChangesStart, ChangeFilter, TokenInAddress), responses((status = 200, body = String, content_type = "text/event-stream", description = "The stream."), (status = 410)))]
 #[get("/changes/stream")]
 async fn get_change_stream(
@@ -224,6 +285,7 @@ async fn get_change_stream(
     filter.check()?;
     let last = req.headers().get("Last-Event-ID").and_then(|id| id.to_str().ok());
     let last = last.filter(|id| !id.is_empty()).map(str::to_owned);
+    let listener = app.feeds.listen(&session)?;
     let (asked, asking, wanted) = (app.clone(), session.clone(), filter.0.clone());
     let place = blocking(move || {
         let place = start.place(&asked, &asking, last.as_deref())?;
@@ -232,5 +294,5 @@ async fn get_change_stream(
         Ok(place)
     })
     .await?;
-    Ok(stream::answer(app, session, filter.0, place))
+    Ok(stream::answer(app, session, filter.0, listener, place))
 }

@@ -15,7 +15,7 @@ use crate::app::App;
 use crate::auth::blocking;
 use crate::db::Session;
 use crate::error::{Error, Result};
-use crate::journal::live::{Listener, News};
+use crate::journal::live::Listener;
 
 /// What an idle stream says something after, so that nobody on the way takes it for dead.
 const HEARTBEAT: Duration = Duration::from_secs(15);
@@ -34,12 +34,19 @@ struct Reader {
     place: Place,
     listener: Listener,
     ends_at: Instant,
-    has_begun: bool,
+    /// When the reader heard of us; nothing where it did not yet.
+    sent_at: Option<Instant>,
+    is_over: bool,
 }
 
 /// Streams what lies after `place`, and then what happens, until it is time to come again.
-pub fn answer(app: App, session: Session, filter: ChangeFilter, place: Place) -> HttpResponse {
-    let listener = app.feeds.listen(&session);
+pub fn answer(
+    app: App,
+    session: Session,
+    filter: ChangeFilter,
+    listener: Listener,
+    place: Place,
+) -> HttpResponse {
     let reader = Reader {
         app,
         session,
@@ -47,13 +54,17 @@ pub fn answer(app: App, session: Session, filter: ChangeFilter, place: Place) ->
         place,
         listener,
         ends_at: Instant::now() + LASTS,
-        has_begun: false,
+        sent_at: None,
+        is_over: false,
     };
     let events = unfold(Some(reader), |reader| async move {
         let mut reader = reader?;
         match reader.next().await {
             Ok(None) => None,
-            Ok(Some(text)) => Some((Ok::<_, Error>(Bytes::from(text)), Some(reader))),
+            Ok(Some(text)) => {
+                reader.sent_at = Some(Instant::now());
+                Some((Ok::<_, Error>(Bytes::from(text)), Some(reader)))
+            }
             Err(error) => {
                 log::warn!("a stream was cut off: {error}");
                 Some((Err(error), None))
@@ -70,35 +81,35 @@ pub fn answer(app: App, session: Session, filter: ChangeFilter, place: Place) ->
 }
 
 impl Reader {
-    /// The next piece of the stream; nothing where it is over.
+    /// The next piece of the stream; nothing where it is over. Whoever is shown nothing is told how far
+    /// we are: page by page while they are behind, before they take us for dead, and at the end.
     async fn next(&mut self) -> Result<Option<String>> {
-        if !self.has_begun {
-            self.has_begun = true;
+        let Some(sent_at) = self.sent_at else {
             return Ok(Some(format!("retry: {RETRY_MS}\n{}", self.mark())));
-        }
-        loop {
-            let news = self.listener.borrow_and_update().clone();
-            let text = match self.told(&news) {
+        };
+        while !self.must_end() {
+            let text = match self.told() {
                 Some(text) => text,
                 None => self.read().await?,
             };
             if !text.is_empty() {
                 return Ok(Some(text));
             }
-            if self.is_behind() {
-                continue;
+            let silence = sent_at.elapsed();
+            if self.is_behind() || silence >= HEARTBEAT {
+                return Ok(Some(self.mark()));
             }
             let left = self.ends_at.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Ok(None);
-            }
-            match timeout(left.min(HEARTBEAT), self.listener.changed()).await {
-                Err(_silence) => return Ok(Some(self.mark())),
-                // The service ends; the reader finds another.
-                Ok(Err(_)) => return Ok(None),
-                Ok(Ok(())) => {}
-            }
+            timeout(left.min(HEARTBEAT - silence), self.listener.changed()).await.ok();
         }
+        let is_told = std::mem::replace(&mut self.is_over, true);
+        Ok((!is_told).then(|| self.mark()))
+    }
+
+    /// Whether it is time to come again, or the service ends and the reader finds another.
+    fn must_end(&self) -> bool {
+        let is_ending = self.app.is_draining() || self.listener.has_changed().is_err();
+        is_ending || Instant::now() >= self.ends_at
     }
 
     /// Moves the reader's last id without an event, past what its filter hides.
@@ -110,21 +121,19 @@ impl Reader {
     fn is_behind(&self) -> bool {
         match self.place {
             Place::Snapshot { .. } => true,
-            Place::Feed(at) => at < self.listener.borrow().upto,
+            Place::Feed(at) => at < self.listener.borrow().upto(),
         }
     }
 
     /// What all listeners are told, where that begins no later than what this one has seen.
-    fn told(&mut self, news: &News) -> Option<String> {
+    fn told(&mut self) -> Option<String> {
         let Place::Feed(at) = self.place else { return None };
-        if at < news.after || news.upto == 0 {
-            return None;
-        }
-        let fresh = news.events.iter().filter(|told| told.event.sequence > at);
-        let shown = fresh.filter(|told| self.filter.shows(&told.event.touchpoint));
+        let news = self.listener.borrow_and_update().clone();
+        let (events, upto) = news.since(at, EVENTS)?;
+        let shown = events.into_iter().filter(|told| self.filter.shows(&told.event.touchpoint));
         let text = shown.map(|told| self.event(Place::Feed(told.event.sequence), &told.json));
         let text = text.collect();
-        self.place = Place::Feed(at.max(news.upto));
+        self.place = Place::Feed(upto);
         Some(text)
     }
 

@@ -4,11 +4,15 @@ use actix_web::body::{BodySize, BoxBody, EitherBody, MessageBody, None as NoBody
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::{Method, header};
 use actix_web::middleware::Next;
-use actix_web::{HttpRequest, HttpResponse, ResponseError};
+use actix_web::{HttpMessage, HttpRequest, HttpResponse, ResponseError};
 
 use super::reply::PROBLEM_JSON;
-use super::request_id;
+use super::{cors, request_id};
 use crate::error::{Code, Error, FieldError, Rejection, Result};
+use crate::openapi::EVENT_STREAM;
+
+/// Seconds after which a stream of events that could not be begun is asked for again.
+const STREAM_RETRY_S: u64 = 5;
 
 impl ResponseError for Error {
     fn status_code(&self) -> actix_web::http::StatusCode {
@@ -56,9 +60,32 @@ pub async fn errors(
     let id = request_id::of(&req);
     if let Some(error) = response.error() {
         let rejection = shown(error, &id);
-        response = problem_response(&rejection, Some(&path), Some(&id));
+        response = match matches!(rejection.status, 429 | 503) && is_event_source(&req) {
+            true => come_again(&req, rejection.retry_after_s),
+            false => problem_response(&rejection, Some(&path), Some(&id)),
+        };
     }
     Ok(ServiceResponse::new(req, response))
+}
+
+/// Whether the caller reads a stream of events as `EventSource` does.
+fn is_event_source(req: &HttpRequest) -> bool {
+    let accepted = req.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
+    accepted.is_some_and(|types| types.contains(EVENT_STREAM))
+        && req.method() == Method::GET
+        && crate::api::spec().routes.is_stream(req.path())
+}
+
+/// Any status but 200 would end an `EventSource` for good; this one waits, and asks again.
+fn come_again(req: &HttpRequest, after_s: Option<u64>) -> HttpResponse<BoxBody> {
+    if !req.extensions().contains::<cors::AllowedOrigins>() {
+        cors::allow_listed_origin(req);
+    }
+    let wait_s = after_s.unwrap_or_default().max(STREAM_RETRY_S);
+    HttpResponse::Ok()
+        .content_type(format!("{EVENT_STREAM}; charset=utf-8"))
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        .body(format!("retry: {}\n\n", wait_s * 1000))
 }
 
 fn shown(error: &actix_web::Error, request_id: &str) -> Rejection {

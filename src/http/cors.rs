@@ -18,7 +18,7 @@ use actix_web::{HttpMessage, HttpRequest, HttpResponse, web};
 const METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 
 const REQUEST_HEADERS: &str = "Authorization, Content-Type, Content-Encoding, Idempotency-Key, \
-                               If-Match, If-None-Match, X-Request-Id, traceparent";
+                               If-Match, If-None-Match, Last-Event-ID, X-Request-Id, traceparent";
 
 /// What tracking libraries in browsers send besides.
 const TRACKING_HEADERS: &str = "Authorization, Content-Type, Content-Encoding, Idempotency-Key, \
@@ -244,6 +244,14 @@ mod tests {
             assert_eq!(cors_headers(&response), expected.map(|(n, v)| (n.into(), v.into())));
             assert_eq!(response.headers().get(header::VARY).unwrap(), "Origin");
         }
+    }
+
+    #[actix_web::test]
+    async fn a_page_may_say_where_its_stream_goes_on() {
+        let response = preflight(MINE).await;
+        let allowed = response.headers().get(header::ACCESS_CONTROL_ALLOW_HEADERS).unwrap();
+        let mut names = allowed.to_str().unwrap().split(',').map(str::trim);
+        assert!(names.any(|name| name == "Last-Event-ID"), "{allowed:?}");
     }
 
     #[actix_web::test]

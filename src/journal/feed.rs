@@ -11,7 +11,7 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{BigInt, Nullable, Timestamptz, Uuid as SqlUuid};
 use uuid::Uuid;
 
 use super::read;
@@ -22,6 +22,8 @@ use crate::schema::{changes, feed_heads, outbox};
 
 /// How many appends get their place at once.
 const APPENDS_AT_ONCE: i64 = 500;
+/// How often that is done for one workspace before others have their turn.
+const STEPS: usize = 20;
 /// How many workspaces are looked after in one round.
 const WORKSPACES_A_ROUND: i64 = 100;
 /// How long the feed remembers; the log itself does not forget.
@@ -45,30 +47,62 @@ pub struct Stretch {
     pub upto: i64,
 }
 
-/// The workspaces that have something without a place.
-pub fn waiting(pg: &mut PgConnection) -> Result<Vec<WorkspaceId>> {
-    let workspaces = outbox::table.select(outbox::workspace_id).distinct();
+/// Workspaces that have something without a place: those from one on, in the order of their ids.
+fn waiting(pg: &mut PgConnection, from: WorkspaceId) -> Result<Vec<WorkspaceId>> {
+    let waiting = outbox::table.filter(outbox::workspace_id.ge(from));
+    let workspaces = waiting.select(outbox::workspace_id).distinct().order(outbox::workspace_id);
     Ok(workspaces.limit(WORKSPACES_A_ROUND).load(pg)?)
 }
 
-/// Gives everything that has none a place in the feed, in some of the workspaces where that is so.
-pub fn advance_all(db: &Db) -> Result<()> {
-    for workspace in db.system(waiting)? {
-        advance(db, workspace)?;
+/// Gives what has none a place in the feed, in some of the workspaces where that is so, from one on;
+/// whose turn it is next.
+pub fn advance_all(db: &Db, from: WorkspaceId) -> Result<WorkspaceId> {
+    let workspaces = db.system(|pg| waiting(pg, from))?;
+    for workspace in &workspaces {
+        if let Err(error) = advance(db, *workspace) {
+            leave_others_alone(*workspace, error)?;
+        }
     }
-    Ok(())
+    let is_last = workspaces.len() < usize::try_from(WORKSPACES_A_ROUND).unwrap_or(usize::MAX);
+    let last = workspaces.last().filter(|_| !is_last);
+    Ok(last.map_or(WorkspaceId::FIRST, |last| last.next()))
 }
 
-/// Gives everything that is committed in a workspace its place in the feed.
-pub fn advance(db: &Db, workspace: WorkspaceId) -> Result<()> {
+/// What is wrong in one workspace must not stop the others, unless it is the database that is away.
+pub fn leave_others_alone(workspace: WorkspaceId, error: Error) -> Result<()> {
+    match error {
+        Error::Unavailable { code, .. } if code != Code::TIMEOUT => Err(error),
+        _ => {
+            log::warn!("the feed of workspace {workspace}: {error}");
+            Ok(())
+        }
+    }
+}
+
+/// Gives what is committed in a workspace its place in the feed; whether all of it has one now. Of very
+/// much, some is left for the next time.
+pub fn advance(db: &Db, workspace: WorkspaceId) -> Result<bool> {
     let is_waiting = |pg: &mut PgConnection| {
         let waiting = outbox::table.filter(outbox::workspace_id.eq(workspace));
         Ok(diesel::select(diesel::dsl::exists(waiting)).get_result::<bool>(pg)?)
     };
-    while db.system(is_waiting)? {
-        db.system_write(|pg| place(pg, workspace))?;
+    if !db.system(is_waiting)? {
+        return Ok(true);
     }
-    Ok(())
+    for _ in 0..STEPS {
+        // Where there were fewer than are moved at once, that was all; what was committed since may
+        // wait, or in a busy workspace this would never end.
+        if db.system_write(|pg| place(pg, workspace))? < APPENDS_AT_ONCE {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+#[derive(QueryableByName)]
+struct Moved {
+    #[diesel(sql_type = BigInt)]
+    appends: i64,
 }
 
 /// Windows sum over what is moved: the first sequence of each append follows from those before it.
@@ -87,10 +121,12 @@ const PLACE: &str = "
         select $1, $2 + upto - cardinality(touchpoint_ids) + 1, touchpoint_ids, $3 from placed
     )
     update feed_heads set sequence = $2 + coalesce((select max(upto) from placed), 0)
-     where workspace_id = $1";
+     where workspace_id = $1
+    returning (select count(*) from due) as appends";
 
-/// The head is locked by a statement of its own, so that the next one sees what its last holder did.
-fn place(pg: &mut PgConnection, workspace: WorkspaceId) -> Result<()> {
+/// Gives some appends their places; how many. The head is locked by a statement of its own, so that the
+/// next one sees what its last holder did.
+fn place(pg: &mut PgConnection, workspace: WorkspaceId) -> Result<i64> {
     let head = feed_heads::table.filter(feed_heads::workspace_id.eq(workspace));
     let lock = |pg: &mut PgConnection| {
         head.select(feed_heads::sequence).for_update().first::<i64>(pg).optional()
@@ -105,13 +141,13 @@ fn place(pg: &mut PgConnection, workspace: WorkspaceId) -> Result<()> {
             lock(pg)?.ok_or_else(|| Error::internal("a feed without its head"))?
         }
     };
-    diesel::sql_query(PLACE)
+    let moved: Moved = diesel::sql_query(PLACE)
         .bind::<SqlUuid, _>(workspace)
         .bind::<BigInt, _>(sequence)
         .bind::<Timestamptz, _>(Utc::now())
         .bind::<BigInt, _>(APPENDS_AT_ONCE)
-        .execute(pg)?;
-    Ok(())
+        .get_result(pg)?;
+    Ok(moved.appends)
 }
 
 /// The place of the last event.
@@ -225,7 +261,15 @@ struct Id {
     id: Uuid,
 }
 
-/// What has a place after the head that the snapshot began at, or none yet, comes with the feed.
+/// Whose part of the log is read: all of it, or that of a customer or an organization.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Whose {
+    pub customer: Option<Uuid>,
+    pub organization: Option<Uuid>,
+}
+
+/// What has a place after the head that the snapshot began at, or none yet, comes with the feed. The
+/// planner sees the values, and with them the index.
 const SNAPSHOT: &str = "
     with later as materialized (
         select unnest(touchpoint_ids) as id from changes where workspace_id = $1 and sequence > $2
@@ -234,16 +278,24 @@ const SNAPSHOT: &str = "
     )
     select t.id from touchpoints t
      where t.workspace_id = $1 and t.id > $3
+       and ($5 is null or t.customer_id = $5) and ($6 is null or t.organization_id = $6)
        and not exists (select from later where later.id = t.id)
      order by t.id limit $4";
 
 /// The log as it was when the feed was at `head`: what lies after the id `after`, the oldest first.
-pub fn snapshot(conn: &mut Conn, head: i64, after: Uuid, limit: i64) -> Result<Vec<Touchpoint>> {
+pub fn snapshot(
+    conn: &mut Conn,
+    (head, after): (i64, Uuid),
+    whose: Whose,
+    limit: i64,
+) -> Result<Vec<Touchpoint>> {
     let ids: Vec<Id> = diesel::sql_query(SNAPSHOT)
         .bind::<SqlUuid, _>(conn.workspace)
         .bind::<BigInt, _>(head)
         .bind::<SqlUuid, _>(after)
         .bind::<BigInt, _>(limit)
+        .bind::<Nullable<SqlUuid>, _>(whose.customer)
+        .bind::<Nullable<SqlUuid>, _>(whose.organization)
         .load(conn.pg)?;
     let ids: Vec<Uuid> = ids.into_iter().map(|it| it.id).collect();
     let mut found: HashMap<Uuid, Touchpoint> = read::find_many(conn, &ids)?.into_iter().collect();

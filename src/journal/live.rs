@@ -7,49 +7,31 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::feed::{self, Event};
+use super::feed;
+pub use super::news::{News, Told};
 use crate::app::App;
-use crate::db::{Db, Server, Session, WorkspaceId};
-use crate::error::Result;
+use crate::db::{Conn, Db, Server, Session, WorkspaceId};
+use crate::error::{Code, Error, Rejection, Result};
 
 /// How often is looked for something new: how late a listener learns of it at most.
 const EVERY: Duration = Duration::from_millis(100);
 const AFTER_AN_ERROR: Duration = Duration::from_secs(1);
-/// Events that are passed on at once; who is farther behind reads them for himself.
+/// Events that are read at once, and how often for one feed before the others have their turn.
 const MOST: i64 = 1000;
-
-/// The last stretch of a feed, as all its listeners get it.
-#[derive(Debug, Default)]
-pub struct News {
-    /// The place before the first event.
-    pub after: i64,
-    /// The place of the last.
-    pub upto: i64,
-    pub events: Vec<Told>,
-}
-
-/// An event, written once for all.
-#[derive(Debug)]
-pub struct Told {
-    pub event: Event,
-    pub json: String,
-}
-
-impl Told {
-    /// The touchpoint as the API shows it.
-    pub fn of(event: Event) -> Result<Self> {
-        let json = serde_json::to_string(&event.touchpoint)
-            .map_err(|error| crate::error::Error::internal(error.to_string()))?;
-        Ok(Self { event, json })
-    }
-}
+const STRETCHES: usize = 4;
+/// When somebody may try again for whom there was no place: polls last half a minute at most.
+const FULL_FOR_S: u64 = 30;
 
 /// What one listener watches; an error means that the service ends.
 pub type Listener = watch::Receiver<Arc<News>>;
 
 /// The feeds that somebody listens to.
-#[derive(Default)]
-pub struct Feeds(Mutex<HashMap<WorkspaceId, Feed>>);
+pub struct Feeds {
+    /// Nothing any more once the service ends.
+    heard: Mutex<Option<HashMap<WorkspaceId, Feed>>>,
+    /// How many may listen to one feed.
+    most: usize,
+}
 
 struct Feed {
     session: Session,
@@ -57,50 +39,77 @@ struct Feed {
 }
 
 impl Feeds {
-    fn lock(&self) -> MutexGuard<'_, HashMap<WorkspaceId, Feed>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    pub fn new(most: usize) -> Self {
+        Self { heard: Mutex::new(Some(HashMap::new())), most }
     }
 
-    /// Listens to the feed of a workspace.
-    pub fn listen(&self, session: &Session) -> Listener {
+    fn lock(&self) -> MutexGuard<'_, Option<HashMap<WorkspaceId, Feed>>> {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Listens to the feed of a workspace, unless too many do; of a service that ends, for no time.
+    pub fn listen(&self, session: &Session) -> Result<Listener> {
         let mut feeds = self.lock();
+        let Some(feeds) = feeds.as_mut() else { return Ok(watch::channel(Arc::default()).1) };
         let feed = feeds.entry(session.workspace).or_insert_with(|| Feed {
             session: session.clone(),
             news: watch::Sender::new(Arc::default()),
         });
-        feed.news.subscribe()
+        match feed.news.receiver_count() < self.most {
+            true => Ok(feed.news.subscribe()),
+            false => Err(self.full()),
+        }
+    }
+
+    fn full(&self) -> Error {
+        let most = self.most;
+        let detail = format!(
+            "{most} streams and polls of this workspace are open; try again in {FULL_FOR_S} s"
+        );
+        let mut rejection = Rejection::new(Code::TOO_MANY_LISTENERS, detail);
+        rejection.retry_after_s = Some(FULL_FOR_S);
+        Error::Problem(Box::new(rejection))
     }
 
     /// How many listen.
     pub fn listeners(&self) -> usize {
-        self.lock().values().map(|feed| feed.news.receiver_count()).sum()
+        let feeds = self.lock();
+        feeds.iter().flatten().map(|(_, feed)| feed.news.receiver_count()).sum()
     }
 
-    /// Forgets feeds that nobody listens to; the others, with the places up to which they were told.
-    fn heard(&self) -> HashMap<WorkspaceId, (Session, i64)> {
+    /// Forgets feeds that nobody listens to; the others, with what they were told.
+    fn heard(&self) -> HashMap<WorkspaceId, (Session, Arc<News>)> {
         let mut feeds = self.lock();
+        let Some(feeds) = feeds.as_mut() else { return HashMap::new() };
         feeds.retain(|_, feed| feed.news.receiver_count() > 0);
-        let state = |feed: &Feed| (feed.session.clone(), feed.news.borrow().upto);
+        let state = |feed: &Feed| (feed.session.clone(), feed.news.borrow().clone());
         feeds.iter().map(|(workspace, feed)| (*workspace, state(feed))).collect()
     }
 
+    /// Lets the listeners of a feed have what is known now; they are woken where that is more.
     fn tell(&self, workspace: WorkspaceId, news: News) {
-        if let Some(feed) = self.lock().get(&workspace) {
-            feed.news.send_replace(Arc::new(news));
+        let feeds = self.lock();
+        if let Some(feed) = feeds.as_ref().and_then(|feeds| feeds.get(&workspace)) {
+            feed.news.send_if_modified(|known| {
+                let is_more = news.upto() > known.upto();
+                *known = Arc::new(news);
+                is_more
+            });
         }
     }
 
     /// Lets all listeners go.
     fn close(&self) {
-        self.lock().clear();
+        *self.lock() = None;
     }
 }
 
 /// Starts the thread that brings feeds forward and passes on what is new; it ends when the app drains.
 pub fn start(app: App) -> std::io::Result<JoinHandle<()>> {
     std::thread::Builder::new().name("feed".into()).spawn(move || {
+        let mut turn = WorkspaceId::FIRST;
         while !app.is_draining() {
-            if let Err(error) = round(&app) {
+            if let Err(error) = round(&app, &mut turn) {
                 log::warn!("feed: {error}");
                 std::thread::sleep(AFTER_AN_ERROR);
             }
@@ -112,32 +121,45 @@ pub fn start(app: App) -> std::io::Result<JoinHandle<()>> {
 
 /// Bringing feeds forward is work like jobs; a process that leaves that to others does it for its own
 /// listeners.
-fn round(app: &App) -> Result<()> {
+fn round(app: &App, turn: &mut WorkspaceId) -> Result<()> {
     let (db, feeds) = (&app.db, &app.feeds);
     let heard = feeds.heard();
     if app.config.run_jobs || !heard.is_empty() {
-        feed::advance_all(db)?;
+        *turn = feed::advance_all(db, *turn)?;
     }
     if heard.is_empty() {
         return Ok(());
     }
     let workspaces: Vec<WorkspaceId> = heard.keys().copied().collect();
     let heads = db.system(|pg| feed::heads(pg, &workspaces))?;
-    for (workspace, (session, told)) in heard {
+    for (workspace, (session, known)) in heard {
         let head = heads.get(&workspace).copied().unwrap_or(0);
-        if head > told {
-            feeds.tell(workspace, news(db, &session, told, head)?);
+        match news(db, &session, &known, head) {
+            Ok(Some(news)) => feeds.tell(workspace, news),
+            Ok(None) => {}
+            Err(error) => feed::leave_others_alone(workspace, error)?,
         }
     }
     Ok(())
 }
 
-/// What is new since `told`; of a feed that was told nothing yet, or is far ahead, just how far it is.
-fn news(db: &Db, session: &Session, told: i64, head: i64) -> Result<News> {
-    if told == 0 || head - told > MOST {
-        return Ok(News { after: head, upto: head, events: Vec::new() });
+/// What is known of a feed now, where that is something else than before. Of one that was told nothing
+/// yet it is just how far it is; of one that is far ahead the beginning, and the rest in the next rounds:
+/// all listeners have it from here, and nobody asks the database for it.
+fn news(db: &Db, session: &Session, known: &News, head: i64) -> Result<Option<News>> {
+    if known.upto() == 0 {
+        return Ok((head > 0).then(|| News::at(head)));
     }
-    let stretch = db.read(Server::Primary, session, &|conn| feed::read(conn, told, head - told))?;
-    let events = stretch.events.into_iter().map(Told::of).collect::<Result<_>>()?;
-    Ok(News { after: told, upto: stretch.upto, events })
+    let mut news = known.clone();
+    let mut is_other = news.forget();
+    for _ in 0..STRETCHES {
+        let (told, left) = (news.upto(), head - news.upto());
+        if left <= 0 {
+            break;
+        }
+        let read = |conn: &mut Conn| feed::read(conn, told, left.min(MOST));
+        news.add(db.read(Server::Primary, session, &read)?)?;
+        is_other = true;
+    }
+    Ok(is_other.then_some(news))
 }

@@ -10,6 +10,7 @@ pub mod counts;
 pub mod feed;
 pub mod live;
 mod log;
+mod news;
 pub mod read;
 pub mod touchpoint;
 

@@ -7,6 +7,9 @@ use serde_json::{Value, json};
 
 use super::walk::METHODS;
 
+/// The media type of server-sent events (WHATWG HTML, 9.2).
+pub const EVENT_STREAM: &str = "text/event-stream";
+
 /// The paths of a finished document, ready to be asked on every request.
 #[derive(Debug, Default)]
 pub struct Routes {
@@ -37,6 +40,7 @@ struct Segment {
     /// Value of the `Allow` header, where a path ends here.
     allow: Option<String>,
     takes_write_keys: bool,
+    is_stream: bool,
 }
 
 impl Routes {
@@ -46,6 +50,8 @@ impl Routes {
         for (path, item) in document["paths"].as_object().into_iter().flatten() {
             let end = routes.root.grow(path);
             end.allow = Some(allow(item));
+            let content = &item["get"]["responses"]["200"]["content"];
+            end.is_stream = content[EVENT_STREAM].is_object();
             end.takes_write_keys = METHODS.iter().any(|m| item[*m]["x-write-keys"] == true);
             let methods = METHODS
                 .iter()
@@ -78,6 +84,12 @@ impl Routes {
     pub fn takes_write_keys(&self, path: &str) -> bool {
         let segments: Vec<&str> = split(path).collect();
         self.root.find(&segments).is_some_and(|end| end.takes_write_keys)
+    }
+
+    /// Whether what stands at a request path is read as a stream of events.
+    pub fn is_stream(&self, path: &str) -> bool {
+        let segments: Vec<&str> = split(path).collect();
+        self.root.find(&segments).is_some_and(|end| end.is_stream)
     }
 
     /// Whether an operation needs a workspace's credential; the operator's token is another matter.

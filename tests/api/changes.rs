@@ -1,5 +1,6 @@
 //! The change feed: everything that happens, once, in an order that a late commit cannot break.
 
+mod crowds;
 mod order;
 mod places;
 mod streams;
@@ -49,6 +50,14 @@ fn all(client: &Client, mut at: String, more: &str) -> (Vec<Value>, String) {
             return (found, at);
         }
     }
+}
+
+/// Reports as many page views at once.
+fn report_many(client: &Client, count: usize) {
+    let item = |_| json!({ "type": "page.viewed" });
+    let items: Vec<Value> = (0..count).map(item).collect();
+    let answer = client.post("/v1/touchpoints/batch", json!({ "items": items })).expect(207);
+    assert_eq!(answer.json["failed"], 0, "{}", answer.text);
 }
 
 fn types(events: &[Value]) -> Vec<&str> {

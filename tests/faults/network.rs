@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use crate::promise::{NOISE, TO_ANSWER, TO_RECOVER, are_away, kept, usual};
 use crate::proxy::Mode;
 use crate::stage::Stage;
+use crate::wire;
 
 fn rounds() -> usize {
     if crate::is_long() { 10 } else { 2 }
@@ -112,6 +113,31 @@ fn a_database_that_ends_its_side_of_every_connection_is_answered_503() {
 #[test]
 fn a_database_that_resets_every_connection_is_answered_503() {
     outage(Mode::Reset, Existing::Kept);
+}
+
+#[test]
+fn a_browser_that_asks_for_a_stream_while_the_database_is_away_is_told_to_come_again() {
+    let mut stage = Stage::new();
+    stage.proxy.set(Mode::Refuse);
+    stage.proxy.sever();
+    // Of a credential that is known, and of one that would have to be looked up.
+    for is_known in [true, false] {
+        if !is_known {
+            stage.service.kill_and_restart();
+        }
+        let ask = |more: &str| {
+            let head = format!(
+                "GET /v1/changes/stream HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\
+                 Authorization: Bearer {}\r\n{more}\r\n",
+                stage.postgres.key
+            );
+            wire::exchange(stage.service.port, head.as_bytes())
+        };
+        let told = ask("Accept: text/event-stream\r\n");
+        let text = String::from_utf8_lossy(&told.body).into_owned();
+        assert_eq!((told.status, text.as_str()), (200, "retry: 5000\n\n"), "{is_known}");
+        assert_eq!(ask("").status, 503);
+    }
 }
 
 #[test]

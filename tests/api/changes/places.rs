@@ -33,6 +33,26 @@ fn a_snapshot_is_the_whole_log_and_then_the_feed_each_once() {
 }
 
 #[test]
+fn a_snapshot_of_one_customer_or_organization_reads_no_more_than_that() {
+    let client = workspace();
+    let ada = create(&client, "Ada");
+    let club = client.post("/v1/organizations", json!({ "name": "Club" })).expect(201).id();
+    super::report_many(&client, 20);
+    client.patch(&format!("/v1/customers/{ada}"), json!({ "title": "Dr" })).expect(200);
+    client.patch(&format!("/v1/organizations/{club}"), json!({ "name": "Clubs" })).expect(200);
+    for (whose, expected) in [
+        (format!("customer_id={ada}"), ["customer.created", "customer.updated"]),
+        (format!("organization_id={club}"), ["organization.created", "organization.updated"]),
+    ] {
+        let page = client.get(&format!("{PATH}?from=snapshot&limit=2&{whose}")).expect(200);
+        let events = page.json["data"].as_array().expect("events").clone();
+        assert_eq!(types(&events), expected, "{whose}");
+        let (rest, _) = all(&client, cursor(&page), &format!("&limit=2&{whose}"));
+        assert!(rest.is_empty(), "{rest:?}");
+    }
+}
+
+#[test]
 fn a_snapshot_takes_what_no_feed_remembers() {
     let app = App::alone(&[]);
     let client = app.workspace(&["*"]);

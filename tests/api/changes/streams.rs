@@ -1,31 +1,34 @@
 //! The feed as server-sent events.
 
+use std::collections::HashSet;
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::{PATH, after, create, cursor, followed, now};
+use super::{PATH, after, all, create, cursor, followed, now, report, report_many};
 use crate::harness::{App, Client};
 use crate::http::wire;
 
 /// A stream that is being read, as `EventSource` does.
-struct Stream {
+pub struct Stream {
     lines: BufReader<TcpStream>,
-    head: String,
+    pub head: String,
     last_id: String,
 }
 
 #[derive(Debug)]
-struct Message {
-    id: String,
-    data: Value,
+pub struct Message {
+    pub id: String,
+    pub data: Value,
 }
 
 impl Stream {
-    fn open(client: &Client, query: &str, headers: &str) -> Self {
+    pub fn open(client: &Client, query: &str, headers: &str) -> Self {
         let mut stream = wire::connect(client);
+        stream.set_read_timeout(Some(Duration::from_secs(60))).expect("a timeout");
         let head = wire::head(client, "GET", &format!("{PATH}/stream{query}"), headers);
         stream.write_all(head.as_bytes()).expect("sent");
         let mut lines = BufReader::new(stream);
@@ -36,7 +39,16 @@ impl Stream {
         Self { lines, head: head.to_lowercase(), last_id: String::new() }
     }
 
-    fn line(&mut self) -> Option<String> {
+    /// The next id, of a message with data or without.
+    fn id(&mut self) -> Option<String> {
+        loop {
+            if let Some(id) = self.line()?.strip_prefix("id: ") {
+                return Some(id.to_owned());
+            }
+        }
+    }
+
+    pub fn line(&mut self) -> Option<String> {
         loop {
             let mut line = String::new();
             if self.lines.read_line(&mut line).expect("a line") == 0 {
@@ -52,7 +64,7 @@ impl Stream {
     }
 
     /// The next message with data; nothing where the stream is over.
-    fn next(&mut self) -> Option<Message> {
+    pub fn next(&mut self) -> Option<Message> {
         loop {
             let line = self.line()?;
             if let Some(id) = line.strip_prefix("id: ") {
@@ -138,24 +150,61 @@ fn a_browser_shows_a_token_in_the_address_and_never_a_key() {
 }
 
 #[test]
-fn a_thousand_listeners_cost_as_much_as_one() {
-    const LISTENERS: usize = 1000;
+fn a_stream_that_shows_nothing_says_how_far_it_is_whatever_else_happens() {
     let client = followed();
-    let mut streams: Vec<Stream> = (0..LISTENERS).map(|_| Stream::open(&client, "", "")).collect();
-    let feeds = &App::shared().state.feeds;
-    assert!(feeds.listeners() >= LISTENERS, "{}", feeds.listeners());
-    // One feed has begun before anybody is told something.
-    create(&client, "Ada");
-    streams.iter_mut().for_each(|stream| drop(stream.next().expect("Ada")));
-
-    let begun = Instant::now();
-    let asked = crate::statements::during(&client, || {
-        let bob = create(&client, "Bob");
-        for stream in &mut streams {
-            assert_eq!(stream.next().expect("Bob").data["customer_id"], json!(bob));
-        }
+    let mut stream = Stream::open(&client, "?types=cart.*", "");
+    let begin = stream.id().expect("where it begins");
+    let (is_over, begun) = (AtomicBool::new(false), Instant::now());
+    let (later, took) = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_over.load(Ordering::Relaxed) && begun.elapsed() < Duration::from_secs(60) {
+                report(&client, "page.viewed", "2026-03-14T08:00:00Z");
+                std::thread::sleep(Duration::from_millis(100));
+            }
+        });
+        let later = stream.id();
+        is_over.store(true, Ordering::Relaxed);
+        (later.expect("a sign of life"), begun.elapsed())
     });
-    assert!(asked < 40, "{asked} statements for one event");
+    assert_ne!(later, begin);
+    assert!(took < Duration::from_secs(40), "{took:?}");
+    let behind = |id: &str| all(&client, id.to_owned(), "&limit=1000").0.len();
+    let (first, last) = (behind(&begin), behind(&later));
+    assert!(last < first, "{last} of {first} events lie after the later id");
+}
+
+#[test]
+fn a_stream_that_is_far_behind_says_how_far_it_is() {
+    let client = followed();
+    let begin = now(&client);
+    report_many(&client, 1000);
+    report_many(&client, 1000);
+    for query in [format!("?cursor={begin}"), "?from=snapshot".to_owned()] {
+        let mut stream = Stream::open(&client, &format!("{query}&types=cart.*"), "");
+        let ids: Vec<String> = (0..4).map(|_| stream.id().expect("an id")).collect();
+        let differ: HashSet<&String> = ids.iter().collect();
+        assert_eq!(differ.len(), ids.len(), "{ids:?}");
+        // What lies after the last of them is no more than what it did not pass.
+        let (rest, _) = all(&client, ids[3].clone(), "&limit=1000");
+        assert!(rest.len() < 1000, "{} events are left", rest.len());
+    }
+}
+
+#[test]
+fn a_stream_of_a_service_that_ends_begins_nothing() {
+    let app = App::alone(&[]);
+    let feed = ecrm::journal::live::start(app.state.clone()).expect("a thread");
+    let client = app.workspace(&["*"]);
+    let begin = now(&client);
+    create(&client, "Ada");
+    app.state.drain();
+    feed.join().expect("the end");
+    let begun = Instant::now();
+    // Nobody is there to wake who listens now, and what was is read from another service.
+    let mut stream = Stream::open(&client, &format!("?cursor={begin}"), "");
+    assert!(stream.next().is_none());
+    let waited = client.get(&format!("{PATH}?from=now&wait=30")).expect(200);
+    assert_eq!(waited.json["data"], json!([]));
     assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
 }
 
