@@ -160,6 +160,7 @@ diesel::table! {
         sequence -> Int8,
         touchpoint_ids -> Array<Uuid>,
         recorded_at -> Timestamptz,
+        is_backfill -> Bool,
     }
 }
 
@@ -648,6 +649,7 @@ diesel::table! {
         id -> Uuid,
         touchpoint_ids -> Array<Uuid>,
         appended_at -> Timestamptz,
+        is_backfill -> Bool,
     }
 }
 

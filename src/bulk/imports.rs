@@ -41,6 +41,8 @@ pub struct ImportSettings {
     pub mapping: Option<Mapping>,
     pub on_duplicate: OnDuplicate,
     pub create_customers: bool,
+    #[serde(default)]
+    pub backfill: bool,
     pub dry_run: bool,
     pub source: Option<String>,
 }
@@ -73,6 +75,8 @@ pub struct Import {
     pub on_duplicate: OnDuplicate,
     /// Of touchpoints: whether unknown people become customers.
     pub create_customers: bool,
+    /// Whether no webhooks are sent for it.
+    pub backfill: bool,
     /// Whether it only tries.
     pub dry_run: bool,
     /// The `source` of records whose row has none.
@@ -140,6 +144,9 @@ pub struct NewImport {
     /// placed an order always becomes one.
     #[serde(default)]
     pub create_customers: bool,
+    /// Whether the rows are history that moves in, of which no webhooks are sent. The change feed has them.
+    #[serde(default)]
+    pub backfill: bool,
     /// Whether only to try: every row is checked against what is stored, and nothing stays. Rows are tried
     /// 500 at a time, so of doubles in the file only those are seen that are so close together.
     #[serde(default)]
@@ -205,6 +212,7 @@ impl Import {
             columns,
             on_duplicate: settings.on_duplicate,
             create_customers: settings.create_customers,
+            backfill: settings.backfill,
             dry_run: settings.dry_run,
             source: settings.source,
             file_bytes: row.file_bytes,
@@ -332,6 +340,7 @@ impl NewImport {
             mapping: self.mapping.clone(),
             on_duplicate: self.on_duplicate.unwrap_or(OnDuplicate::Skip),
             create_customers: self.create_customers,
+            backfill: self.backfill,
             dry_run: self.dry_run,
             source: self.source.clone(),
         };

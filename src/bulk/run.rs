@@ -19,6 +19,7 @@ use crate::audit;
 use crate::db::{Outcome, Server, Session, Tx};
 use crate::error::{Error, Result};
 use crate::jobs::Job;
+use crate::journal;
 use crate::schema::bulk_jobs;
 
 /// Rows of one transaction.
@@ -193,6 +194,9 @@ fn take_in(tx: &mut Tx, row: &Row, settings: &ImportSettings, portion: &Portion)
     let mut taken = Taken { fates: Vec::new(), errors: Vec::new() };
     let readable = portion.lines.iter().filter_map(|line| Some((line, line.value.as_ref().ok()?)));
     let (lines, values): (Vec<&Line>, Vec<&Value>) = readable.unzip();
+    if settings.backfill {
+        journal::backfill(tx);
+    }
     let fates = rows::take_in(tx, row.resource, &values, settings)?;
     for (line, fate) in lines.into_iter().zip(fates) {
         if let Fate::Refused(error) = &fate {

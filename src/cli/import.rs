@@ -42,6 +42,9 @@ pub struct ImportArgs {
     /// Of touchpoints: make customers of unknown people.
     #[arg(long)]
     create_customers: bool,
+    /// The rows are history: send no webhooks of them.
+    #[arg(long)]
+    backfill: bool,
     /// Check every row and keep none.
     #[arg(long)]
     dry_run: bool,
@@ -103,8 +106,8 @@ impl ImportArgs {
             self.format.or(by_name).ok_or("say --format csv or ndjson: the name does not tell")?;
         let mut body = json!({
             "resource": self.resource, "format": format, "on_duplicate": self.on_duplicate,
-            "create_customers": self.create_customers, "dry_run": self.dry_run,
-            "source": self.source,
+            "create_customers": self.create_customers, "backfill": self.backfill,
+            "dry_run": self.dry_run, "source": self.source,
         });
         if !self.mapping.is_empty() {
             let pairs = self.mapping.iter().map(|pair| match pair.split_once('=') {

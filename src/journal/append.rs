@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
-use diesel::sql_types::{Array, BigInt, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Bool, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -20,7 +20,8 @@ use crate::error::Result;
 pub fn append(tx: &mut Tx, entries: &[Entry]) -> Result<HashSet<Uuid>> {
     // Out of the transaction meanwhile, which the statement needs whole.
     let mut log = std::mem::take(tx.log);
-    let stored = store(tx, &log.waiting().iter().chain(entries).collect::<Vec<_>>());
+    let told: Vec<&Entry> = log.waiting().iter().chain(entries).collect();
+    let stored = store(tx, &told, log.is_backfill());
     if stored.is_ok() {
         log.mark_stored();
     }
@@ -28,7 +29,7 @@ pub fn append(tx: &mut Tx, entries: &[Entry]) -> Result<HashSet<Uuid>> {
     stored
 }
 
-fn store(tx: &mut Tx, entries: &[&Entry]) -> Result<HashSet<Uuid>> {
+fn store(tx: &mut Tx, entries: &[&Entry], is_backfill: bool) -> Result<HashSet<Uuid>> {
     if entries.is_empty() {
         return Ok(HashSet::new());
     }
@@ -38,7 +39,8 @@ fn store(tx: &mut Tx, entries: &[&Entry]) -> Result<HashSet<Uuid>> {
     );
     let known_months = tx.known_months;
     partitions::require(tx.pg, known_months, entries.iter().map(|entry| day(entry.id)))?;
-    let statement = Append::new(tx.workspace, tx.now, tx.new_id(), entries);
+    let append = (tx.new_id(), is_backfill);
+    let statement = Append::new(tx.workspace, tx.now, append, entries);
     Ok(statement.load::<Uuid>(tx.pg)?.into_iter().collect())
 }
 
@@ -48,6 +50,7 @@ struct Append<'a> {
     workspace: WorkspaceId,
     now: DateTime<Utc>,
     append: Uuid,
+    is_backfill: bool,
     id: Vec<Uuid>,
     at: Vec<DateTime<Utc>>,
     quarter: Vec<DateTime<Utc>>,
@@ -74,7 +77,7 @@ impl<'a> Append<'a> {
     fn new(
         workspace: WorkspaceId,
         now: DateTime<Utc>,
-        append: Uuid,
+        (append, is_backfill): (Uuid, bool),
         entries: &[&'a Entry],
     ) -> Self {
         fn column<'a, T>(entries: &[&'a Entry], of: impl Fn(&'a Entry) -> T) -> Vec<T> {
@@ -84,6 +87,7 @@ impl<'a> Append<'a> {
             workspace,
             now,
             append,
+            is_backfill,
             id: column(entries, |e| e.id),
             at: column(entries, |e| crate::db::id::instant(e.id)),
             quarter: column(entries, |e| counts::quarter(e.id)),
@@ -157,9 +161,10 @@ const STORE: &str = "
      group by scope.workspace_id, quarter, 3, type, scope.slot order by quarter, 3, type
     on conflict (workspace_id, at, channel_id, type, slot) do update set n = c.n + excluded.n
 ), told as (
-    insert into outbox (workspace_id, id, touchpoint_ids, appended_at)
-    select scope.workspace_id, scope.append, array_agg(id order by position), clock_timestamp()
-      from fresh, scope group by scope.workspace_id, scope.append
+    insert into outbox (workspace_id, id, touchpoint_ids, appended_at, is_backfill)
+    select scope.workspace_id, scope.append, array_agg(id order by position), clock_timestamp(),
+           scope.is_backfill
+      from fresh, scope group by scope.workspace_id, scope.append, scope.is_backfill
 )
 insert into touchpoints
   (workspace_id, id, customer_id, origin_customer_id, anonymous_id, organization_id, channel_id,
@@ -180,6 +185,8 @@ impl QueryFragment<Pg> for Append<'_> {
         out.push_sql("::timestamptz as now, ");
         out.push_bind_param::<SqlUuid, _>(&self.append)?;
         out.push_sql("::uuid as append, ");
+        out.push_bind_param::<Bool, _>(&self.is_backfill)?;
+        out.push_sql("::boolean as is_backfill, ");
         out.push_sql(SLOT);
         out.push_sql(" as slot), incoming as (select * from unnest(");
         out.push_bind_param::<Array<SqlUuid>, _>(&self.id)?;

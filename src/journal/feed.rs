@@ -11,7 +11,7 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Nullable, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{BigInt, Bool, Nullable, Timestamptz, Uuid as SqlUuid};
 use uuid::Uuid;
 
 use super::read;
@@ -36,6 +36,8 @@ const PRUNED_AT_ONCE: i64 = 5000;
 pub struct Event {
     pub sequence: i64,
     pub touchpoint: Touchpoint,
+    /// Whether it was told only to be complete: webhooks are not sent for it.
+    pub is_backfill: bool,
 }
 
 /// A part of the feed.
@@ -108,17 +110,18 @@ struct Moved {
 /// Windows sum over what is moved: the first sequence of each append follows from those before it.
 const PLACE: &str = "
     with due as materialized (
-        select id, touchpoint_ids, appended_at from outbox
+        select id, touchpoint_ids, appended_at, is_backfill from outbox
          where workspace_id = $1 order by appended_at, id limit $4
     ), gone as (
         delete from outbox using due where outbox.workspace_id = $1 and outbox.id = due.id
     ), placed as (
-        select touchpoint_ids,
+        select touchpoint_ids, is_backfill,
                sum(cardinality(touchpoint_ids)) over (order by appended_at, id) as upto
           from due
     ), told as (
-        insert into changes (workspace_id, sequence, touchpoint_ids, recorded_at)
-        select $1, $2 + upto - cardinality(touchpoint_ids) + 1, touchpoint_ids, $3 from placed
+        insert into changes (workspace_id, sequence, touchpoint_ids, recorded_at, is_backfill)
+        select $1, $2 + upto - cardinality(touchpoint_ids) + 1, touchpoint_ids, $3, is_backfill
+          from placed
     )
     update feed_heads set sequence = $2 + coalesce((select max(upto) from placed), 0)
      where workspace_id = $1
@@ -199,11 +202,13 @@ struct Placed {
     sequence: i64,
     #[diesel(sql_type = SqlUuid)]
     id: Uuid,
+    #[diesel(sql_type = Bool)]
+    is_backfill: bool,
 }
 
 /// The row in which a place lies may begin before it.
 const PLACES: &str = "
-    select c.sequence + k.n - 1 as sequence, k.id
+    select c.sequence + k.n - 1 as sequence, k.id, c.is_backfill
       from changes c cross join lateral unnest(c.touchpoint_ids) with ordinality as k(id, n)
      where c.workspace_id = $1 and c.sequence <= $3
        and c.sequence >= coalesce((select max(sequence) from changes
@@ -238,7 +243,8 @@ pub fn read(conn: &mut Conn, after: i64, limit: i64) -> Result<Stretch> {
     let mut found: HashMap<Uuid, Touchpoint> = read::find_many(conn, &ids)?.into_iter().collect();
     let event = |place: Placed| {
         let touchpoint = found.remove(&place.id)?;
-        Some(Event { sequence: place.sequence, touchpoint })
+        let Placed { sequence, is_backfill, .. } = place;
+        Some(Event { sequence, touchpoint, is_backfill })
     };
     Ok(Stretch { events: places.into_iter().filter_map(event).collect(), upto })
 }

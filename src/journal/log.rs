@@ -14,6 +14,7 @@ const WAITING: usize = 1_000;
 pub struct Log {
     entries: Vec<Entry>,
     stored: usize,
+    is_backfill: bool,
 }
 
 /// A place in a log to go back to.
@@ -35,6 +36,10 @@ impl Log {
         self.stored = mark.stored;
     }
 
+    pub(super) fn is_backfill(&self) -> bool {
+        self.is_backfill
+    }
+
     pub(super) fn waiting(&self) -> &[Entry] {
         &self.entries[self.stored..]
     }
@@ -48,6 +53,12 @@ impl Log {
 pub fn enter(tx: &mut Tx, entries: impl IntoIterator<Item = Entry>) -> Result<()> {
     tx.log.entries.extend(entries);
     if tx.log.waiting().len() < WAITING { Ok(()) } else { flush(tx) }
+}
+
+/// Says that what the transaction tells happened long ago and is told to be complete: nobody is sent
+/// webhooks of it.
+pub fn backfill(tx: &mut Tx) {
+    tx.log.is_backfill = true;
 }
 
 /// Stores what waits: at the end of a transaction, and before it asks the log or moves it.

@@ -19,7 +19,7 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 pub use append::append;
-pub use log::{Log, enter, flush};
+pub use log::{Log, backfill, enter, flush};
 pub use touchpoint::{Touchpoint, TouchpointActor};
 
 use crate::db::{Tx, partitions};

@@ -17,6 +17,7 @@ pub use timeline::{TimelineFilter, TouchpointFilter};
 
 use crate::auth::{Caller, Scope};
 use crate::customers::references::{CustomerReference, OnUnknownCustomer};
+use crate::db::Tx;
 use crate::db::group::Group;
 use crate::error::Result;
 use crate::external_ids::ExternalId;
@@ -181,11 +182,40 @@ pub struct IngestOptions {
     /// What to do when nobody has the identities a touchpoint names; `reject` unless said otherwise.
     #[param(inline)]
     pub on_unknown_customer: Option<OnUnknownCustomer>,
+    /// Whether this is told to be complete, as history is that moves in: no webhooks are sent for it.
+    pub backfill: Option<bool>,
 }
 
-/// Touchpoints reported one by one, by what to do about unknown customers.
-static SINGLE: LazyLock<Group<OnUnknownCustomer, NewTouchpoint, Reply>> =
-    LazyLock::new(|| Group::new(|tx, unknown, new| ingest::each(tx, new, *unknown)));
+/// How touchpoints are taken in together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Manner {
+    unknown: OnUnknownCustomer,
+    is_backfill: bool,
+}
+
+impl IngestOptions {
+    fn manner(&self) -> Manner {
+        let unknown = self.on_unknown_customer.unwrap_or(OnUnknownCustomer::Reject);
+        Manner { unknown, is_backfill: self.backfill.unwrap_or(false) }
+    }
+}
+
+impl Manner {
+    fn begin(self, tx: &mut Tx) -> OnUnknownCustomer {
+        if self.is_backfill {
+            journal::backfill(tx);
+        }
+        self.unknown
+    }
+}
+
+/// Touchpoints reported one by one, those of a manner together.
+static SINGLE: LazyLock<Group<Manner, NewTouchpoint, Reply>> = LazyLock::new(|| {
+    Group::new(|tx, manner, new| {
+        let unknown = manner.begin(tx);
+        ingest::each(tx, new, unknown)
+    })
+});
 
 /// Report a touchpoint
 ///
@@ -199,8 +229,7 @@ async fn create_touchpoint(
     new: Json<NewTouchpoint>,
 ) -> Result<Reply> {
     let grant = caller.must(Scope::TouchpointsIngest)?;
-    let unknown = options.on_unknown_customer.unwrap_or(OnUnknownCustomer::Reject);
-    grant.write_with_others(&SINGLE, unknown, new.into_inner()).await
+    grant.write_with_others(&SINGLE, options.manner(), new.into_inner()).await
 }
 
 /// Report up to 1000 touchpoints
@@ -215,8 +244,13 @@ async fn batch_create_touchpoints(
 ) -> Result<Reply> {
     let grant = caller.must(Scope::TouchpointsIngest)?;
     grant.charge(batch.items.len())?;
-    let unknown = options.on_unknown_customer.unwrap_or(OnUnknownCustomer::Reject);
-    grant.write(move |tx| Ok(Batch::of(ingest::many(tx, &batch.items, unknown)?))).await
+    let manner = options.manner();
+    grant
+        .write(move |tx| {
+            let unknown = manner.begin(tx);
+            Ok(Batch::of(ingest::many(tx, &batch.items, unknown)?))
+        })
+        .await
 }
 
 /// Get a touchpoint

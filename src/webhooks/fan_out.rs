@@ -125,8 +125,8 @@ impl Listener {
     fn deliveries(&self, tx: &mut Tx, events: &[Event]) -> Result<Vec<Row>> {
         let condition = self.condition(tx.now);
         let mut rows = Vec::new();
-        for Event { sequence, touchpoint } in events {
-            let is_new = *sequence > self.cursor;
+        for Event { sequence, touchpoint, is_backfill } in events {
+            let is_new = *sequence > self.cursor && !is_backfill;
             if is_new && wants(&self.event_types, &touchpoint.r#type) {
                 if !condition.holds(touchpoint)? {
                     continue;

@@ -2,12 +2,15 @@
 
 use std::io::Write;
 
+use diesel::prelude::*;
+use ecrm::schema::changes;
 use serde_json::{Value, json};
 
 use super::{
     FILE, act, counts, csv_of, customers, import, path_of, prepare, refusals, upload, workspace,
 };
 use crate::customers::unchanged;
+use crate::harness::Client;
 
 #[test]
 fn a_file_of_another_product_is_taken_in_by_its_own_names() {
@@ -110,6 +113,13 @@ fn lines_of_json_are_taken_in_as_the_api_takes_them() {
     assert_eq!((&made["source"], &made["attributes"]), (&json!("old_crm"), &json!({"x": [1]})));
 }
 
+/// How much of the feed webhooks are not sent for.
+fn backfilled(client: &Client) -> i64 {
+    client.get("/v1/changes?from=oldest").expect(200);
+    let mine = changes::table.filter(changes::workspace_id.eq(client.workspace_id));
+    mine.filter(changes::is_backfill).count().get_result(&mut client.owner()).expect("a count")
+}
+
 #[test]
 fn touchpoints_and_organizations_are_taken_in_as_well() {
     let client = workspace();
@@ -117,9 +127,12 @@ fn touchpoints_and_organizations_are_taken_in_as_well() {
                 page.viewed,ada@shop.example.com,2019-03-01T10:00:00Z,m1,red\n\
                 page.viewed,ada@shop.example.com,2019-03-01T10:00:00Z,m1,red\n\
                 customer.created,ada@shop.example.com,2019-03-01T10:00:00Z,m2,\n";
-    let new = json!({ "resource": "touchpoints", "format": "csv", "create_customers": true });
+    let new = json!({ "resource": "touchpoints", "format": "csv", "create_customers": true,
+                      "backfill": true });
     let done = import(&client, new, file);
     assert_eq!(counts(&done), [1, 0, 1, 1], "{done}");
+    assert_eq!(done["backfill"], true);
+    assert!(backfilled(&client) > 0);
     assert_eq!(refusals(&client, &done)[0][2], "reserved_type");
     let list = client.get("/v1/touchpoints?type=page.viewed").expect(200).json;
     assert_eq!(list["data"][0]["occurred_at"], "2019-03-01T10:00:00Z");

@@ -29,6 +29,25 @@ fn time(value: &Value) -> DateTime<Utc> {
     value.as_str().and_then(|text| text.parse().ok()).unwrap_or_else(|| panic!("no time: {value}"))
 }
 
+/// History that moves in has its place in the feed, and nobody is called about it.
+#[test]
+fn what_is_told_to_be_complete_is_sent_to_nobody() {
+    let client = sending();
+    let sink = Sink::new(Mode::Status(204));
+    told_of_visits(&client, &sink);
+    let visit = json!({ "type": "visit.made", "customer": { "id": customer(&client) } });
+    let now = client.get("/v1/changes?from=now").expect(200).json["next_cursor"].clone();
+    client.post("/v1/touchpoints?backfill=true", visit.clone()).expect(201);
+    let batch = json!({ "items": [visit, visit] });
+    client.post("/v1/touchpoints/batch?backfill=true", batch).expect(207);
+    let last = client.post("/v1/touchpoints?backfill=false", visit).expect(201).id();
+    // Of one customer they would come one after the other.
+    let came = wait_for("the one of now", || Some(sink.came()).filter(|came| !came.is_empty()));
+    assert_eq!(came.iter().map(Message::id).collect::<Vec<_>>(), [&last]);
+    let path = format!("/v1/changes?types=visit.made&cursor={}", now.as_str().expect("a cursor"));
+    assert_eq!(client.get(&path).expect(200).json["data"].as_array().map(Vec::len), Some(4));
+}
+
 #[test]
 fn an_event_arrives_signed_at_every_endpoint_that_wants_it() {
     let client = sending();
