@@ -301,6 +301,19 @@ fn what_finished_long_ago_is_removed_page_by_page() {
     assert_eq!(number(&app, "select count(*) as n from jobs where queue = 'tests'"), 6000);
 }
 
+#[test]
+fn what_cannot_be_removed_keeps_nothing_else() {
+    let app = App::alone(&[]);
+    let client = app.workspace(&["*"]);
+    finished(&app, &client, 1, 31);
+    sql(&app, "revoke delete on refresh_tokens, webhook_deliveries from ecrm_app");
+    ecrm::worker::round(&app.state, Uuid::now_v7()).expect("a round");
+    assert_eq!(number(&app, "select count(*) as n from jobs where queue = 'tests'"), 0);
+    let again = "select count(*) as n from jobs
+                  where kind = 'maintenance.prune' and state = 'queued' and last_error is not null";
+    assert_eq!(number(&app, again), 1, "it is tried again");
+}
+
 /// Real threads: everything is done, and they end when they are asked to.
 #[test]
 fn the_threads_of_a_worker_do_all_there_is_and_end() {
