@@ -62,8 +62,9 @@ pub fn schedule(app: &App) -> Result<()> {
     for (kind, cron) in CRONS.iter() {
         let due = cron.find_previous_occurrence(&now, true);
         let due = due.map_err(|error| Error::internal(format!("{kind}: {error}")))?;
-        if app.scheduled.is_new(kind, due.timestamp()) {
+        if !app.scheduled.knows(kind, due.timestamp()) {
             app.db.system(|pg| queue(pg, kind, due, now))?;
+            app.scheduled.note(kind, due.timestamp());
         }
     }
     Ok(())

@@ -276,6 +276,19 @@ fn upkeep_is_queued_once_however_many_workers_there_are() {
     assert_eq!(number(&app, most), 1);
 }
 
+/// What could not be queued is queued in the next second, not in the next period.
+#[test]
+fn upkeep_that_could_not_be_queued_is_queued_later() {
+    let app = App::alone(&[]);
+    let round = || ecrm::worker::round(&app.state, Uuid::now_v7());
+    sql(&app, "revoke insert on jobs from ecrm_app");
+    round().expect_err("nothing can be queued");
+    sql(&app, "grant insert on jobs to ecrm_app");
+    round().expect("a round");
+    let queued = "select count(distinct kind) as n from jobs where queue = 'maintenance'";
+    assert_eq!(number(&app, queued), 5);
+}
+
 /// Jobs that finished so many days ago.
 fn finished(app: &App, client: &Client, n: i64, days: i64) {
     sql(
