@@ -8,15 +8,22 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
+use tokio::sync::oneshot;
 use ureq::config::Config;
 use ureq::http::Uri;
 use ureq::tls::TlsConfig;
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
-use ureq::{Agent, Error};
+use ureq::{Agent, Error, Timeout};
 use url::{Host, Url};
 
 use crate::crypto;
+use crate::error;
+
+/// How long somebody who sets an address waits for its name to be looked up.
+const LOOK_UP_TIMEOUT: Duration = Duration::from_secs(1);
+/// What a request of ours needs of its thread's stack is a fraction of this.
+pub const STACK_BYTES: usize = 512 * 1024;
 
 /// Which addresses may be reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,12 +64,12 @@ pub fn agent(reach: Reach, timeout: Duration) -> Agent {
 
 /// Lets through the addresses that may be reached.
 #[derive(Debug)]
-struct Guard {
+struct Guard<R> {
     reach: Reach,
-    inner: DefaultResolver,
+    inner: R,
 }
 
-impl Resolver for Guard {
+impl<R: Resolver> Resolver for Guard<R> {
     fn resolve(
         &self,
         uri: &Uri,
@@ -101,7 +108,49 @@ pub fn is_private(error: &Error) -> bool {
 /// What is wrong with an address that somebody wants us to send to: a code and a reason.
 pub type Fault = (&'static str, &'static str);
 
-/// Holds an address against the rules as far as its text goes; names are resolved when it is used.
+const INSIDE: Fault = (PRIVATE_ADDRESS, "must be an address of the public internet");
+
+/// What is wrong with an address, also where its name leads inside now. A name that nobody knows, or
+/// nobody in time, may lead somewhere later; what it leads to is looked at again before each request.
+pub async fn fault_of(text: &str, reach: Reach) -> error::Result<Option<Fault>> {
+    let url = match check_url(text, reach) {
+        Ok(url) => url,
+        Err(fault) => return Ok(Some(fault)),
+    };
+    if reach == Reach::Anywhere || !matches!(url.host(), Some(Host::Domain(_))) {
+        return Ok(None);
+    }
+    let guard = Guard { reach, inner: DefaultResolver::default() };
+    let is_inside = aside("look-up", move || leads_inside(&url, &guard)).await?;
+    Ok(is_inside.then_some(INSIDE))
+}
+
+/// Whether a name leads nowhere but inside.
+fn leads_inside(url: &Url, guard: &Guard<impl Resolver>) -> bool {
+    let Ok(uri) = url.as_str().parse::<Uri>() else { return false };
+    let timeout = NextTimeout {
+        after: LOOK_UP_TIMEOUT.into(),
+        reason: Timeout::Resolve,
+        ..NextTimeout::default()
+    };
+    guard.resolve(&uri, &Config::default(), timeout).is_err_and(|error| is_private(&error))
+}
+
+/// Runs what waits for the network on a thread of its own: those of the service are for the database.
+pub async fn aside<T: Send + 'static>(
+    name: &str,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> error::Result<T> {
+    let (tell, told) = oneshot::channel();
+    std::thread::Builder::new()
+        .name(name.into())
+        .stack_size(STACK_BYTES)
+        .spawn(move || drop(tell.send(work())))
+        .map_err(|error| error::Error::unavailable(error.to_string()))?;
+    told.await.map_err(|gone| error::Error::internal(gone.to_string()))
+}
+
+/// Holds an address against the rules as far as its text goes.
 ///
 /// # Errors
 /// `invalid_url`, or `private_address` where it plainly leads inside.
@@ -125,7 +174,7 @@ pub fn check_url(text: &str, reach: Reach) -> Result<Url, Fault> {
         Some(Host::Ipv6(address)) => !reach.allows(address.into()),
     };
     if is_inside {
-        return Err((PRIVATE_ADDRESS, "must be an address of the public internet"));
+        return Err(INSIDE);
     }
     Ok(url)
 }
@@ -302,6 +351,40 @@ mod tests {
         }
         for inside in ["http://127.0.0.1:9/", "http://localhost/", "https://10.0.0.1/"] {
             assert!(check_url(inside, Reach::Anywhere).is_ok(), "{inside}");
+        }
+    }
+
+    /// Knows some names.
+    #[derive(Debug)]
+    struct Names;
+
+    impl Resolver for Names {
+        fn resolve(
+            &self,
+            uri: &Uri,
+            _: &Config,
+            _: NextTimeout,
+        ) -> Result<ResolvedSocketAddrs, Error> {
+            let addresses: &[&str] = match uri.host() {
+                Some("inside.example.com") => &["10.0.0.8:443", "[fd00::8]:443"],
+                Some("both.example.com") => &["10.0.0.8:443", "1.1.1.1:443"],
+                _ => return Err(Error::HostNotFound),
+            };
+            let mut found = self.empty();
+            addresses.iter().for_each(|address| found.push(address.parse().unwrap()));
+            Ok(found)
+        }
+    }
+
+    #[test]
+    fn a_name_that_leads_nowhere_but_inside_is_told_from_others() {
+        let leads_inside = |url: &str, reach| {
+            leads_inside(&Url::parse(url).unwrap(), &Guard { reach, inner: Names })
+        };
+        assert!(leads_inside("https://inside.example.com/hooks", Reach::Public));
+        assert!(!leads_inside("https://inside.example.com/hooks", Reach::Anywhere));
+        for fine in ["https://both.example.com/", "https://later.example.com/"] {
+            assert!(!leads_inside(fine, Reach::Public), "{fine}");
         }
     }
 

@@ -15,7 +15,7 @@ use crate::db::{Conn, Tx, WorkspaceId};
 use crate::error::{Code, Error, Result};
 use crate::http::IfMatch;
 use crate::journal::{Change, differences, feed, record};
-use crate::outbound::{Reach, check_url};
+use crate::outbound::Fault;
 use crate::schema::webhook_endpoints as e;
 
 /// Endpoints that a workspace can have, live and test each.
@@ -123,9 +123,15 @@ impl WebhookEndpoint {
 }
 
 impl NewWebhookEndpoint {
-    /// Makes an endpoint with these secrets; 409 where there are too many.
-    pub fn insert(&self, tx: &mut Tx, reach: Reach, secrets: &Secrets) -> Result<WebhookEndpoint> {
-        check_address(Some(&self.url), reach)?;
+    /// Makes an endpoint with these secrets; 422 where something is wrong with its address, 409 where
+    /// there are too many.
+    pub fn insert(
+        &self,
+        tx: &mut Tx,
+        of_url: Option<Fault>,
+        secrets: &Secrets,
+    ) -> Result<WebhookEndpoint> {
+        refuse(of_url)?;
         if let Some(condition) = &self.r#where {
             events::check(condition, tx.now)?;
         }
@@ -157,11 +163,11 @@ impl WebhookEndpointPatch {
         tx: &mut Tx,
         id: Uuid,
         if_match: IfMatch,
-        reach: Reach,
+        of_url: Option<Fault>,
     ) -> Result<WebhookEndpoint> {
         let before = WebhookEndpoint::lock(tx, id)?;
         if_match.check(before.version)?;
-        check_address(self.url.as_deref(), reach)?;
+        refuse(of_url)?;
         if let Some(Some(condition)) = &self.r#where {
             events::check(condition, tx.now)?;
         }
@@ -184,12 +190,11 @@ impl WebhookEndpointPatch {
     }
 }
 
-/// 422 where an address plainly must not be sent to. What its name resolves to is checked when it is.
-fn check_address(url: Option<&str>, reach: Reach) -> Result<()> {
-    let Some(url) = url else { return Ok(()) };
-    check_url(url, reach)
-        .map(drop)
-        .map_err(|(code, reason)| Error::field("#/url", code, format!("`url` {reason}")))
+/// 422 where an address must not be sent to. It is looked at before the transaction, which must not wait
+/// for a name to be looked up.
+fn refuse(of_url: Option<Fault>) -> Result<()> {
+    let Some((code, reason)) = of_url else { return Ok(()) };
+    Err(Error::field("#/url", code, format!("`url` {reason}")))
 }
 
 fn to_json(endpoint: &WebhookEndpoint) -> Result<Value> {

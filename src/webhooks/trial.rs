@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use actix_web::{HttpRequest, post};
 use serde::Serialize;
 use serde_json::{Value, json};
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::Semaphore;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -18,6 +18,7 @@ use crate::db::{Conn, Server, Session, id};
 use crate::error::{Error, Result};
 use crate::http::boundary::is_dry_run;
 use crate::http::{Path, Reply};
+use crate::outbound::aside;
 use crate::values::free::FreeObject;
 
 /// How many endpoints one process tries out at a time.
@@ -72,18 +73,9 @@ pub async fn test_webhook_endpoint(
     })
     .await?;
     let id = message.id;
-    let answer = if is_dry_run { None } else { Some(send(message, agent).await?) };
+    let send = move || message.send(&agent);
+    let answer = if is_dry_run { None } else { Some(aside("webhook-test", send).await?) };
     Reply::json(actix_web::http::StatusCode::OK, &WebhookTest::new(id, answer))
-}
-
-/// On a thread of its own: those of the service are for the database.
-async fn send(message: Message, agent: ureq::Agent) -> Result<Answer> {
-    let (tell, told) = oneshot::channel();
-    std::thread::Builder::new()
-        .name("webhook-test".into())
-        .spawn(move || drop(tell.send(message.send(&agent))))
-        .map_err(|error| Error::unavailable(error.to_string()))?;
-    told.await.map_err(|gone| Error::internal(gone.to_string()))
 }
 
 /// Something that did not happen, in the shape of what does.
