@@ -1,5 +1,6 @@
 //! Making, changing and ending endpoints.
 
+use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -104,14 +105,13 @@ impl WebhookEndpoint {
             return Ok(before);
         }
         let head = feed::tip(tx)?;
+        forget_failures(tx, id)?;
         let after: Self = diesel::update(of(tx.workspace).filter(e::id.eq(id)))
             .set((
                 e::status.eq(WebhookEndpointStatus::Enabled),
                 e::disabled_reason.eq(None::<WebhookDisabledReason>),
-                e::disabled_at.eq(None::<chrono::DateTime<chrono::Utc>>),
-                (e::cursor.eq(head), e::failures.eq(0)),
-                e::failing_since.eq(None::<chrono::DateTime<chrono::Utc>>),
-                e::paused_until.eq(None::<chrono::DateTime<chrono::Utc>>),
+                e::disabled_at.eq(None::<DateTime<Utc>>),
+                e::cursor.eq(head),
                 (e::version.eq(e::version + 1), e::updated_at.eq(tx.now)),
             ))
             .returning(Self::as_returning())
@@ -171,6 +171,9 @@ impl WebhookEndpointPatch {
         if let Some(Some(condition)) = &self.r#where {
             events::check(condition, tx.now)?;
         }
+        if self.url.as_ref().is_some_and(|url| *url != before.url) {
+            forget_failures(tx, id)?;
+        }
         let after: WebhookEndpoint = diesel::update(of(tx.workspace).filter(e::id.eq(id)))
             .set((self, e::version.eq(e::version + 1), e::updated_at.eq(tx.now)))
             .returning(WebhookEndpoint::as_returning())
@@ -188,6 +191,18 @@ impl WebhookEndpointPatch {
             }
         }
     }
+}
+
+/// Begins anew: what failed before says nothing about a new address, or one that was set right.
+fn forget_failures(tx: &mut Tx, id: Uuid) -> Result<()> {
+    diesel::update(of(tx.workspace).filter(e::id.eq(id)))
+        .set((
+            e::failures.eq(0),
+            e::failing_since.eq(None::<DateTime<Utc>>),
+            e::paused_until.eq(None::<DateTime<Utc>>),
+        ))
+        .execute(tx.pg)?;
+    Ok(())
 }
 
 /// 422 where an address must not be sent to. It is looked at before the transaction, which must not wait
