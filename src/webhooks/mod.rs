@@ -11,6 +11,7 @@ mod schedule;
 mod secrets;
 mod send;
 mod settle;
+mod shares;
 mod sign;
 mod trial;
 mod types;

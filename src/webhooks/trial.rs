@@ -1,11 +1,10 @@
 //! Trying an endpoint out: one message now, and what came back.
 
-use std::sync::LazyLock;
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
 use actix_web::{HttpRequest, post};
 use serde::Serialize;
 use serde_json::{Value, json};
-use tokio::sync::Semaphore;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -13,8 +12,9 @@ use super::endpoints::change;
 use super::events;
 use super::queue::Address;
 use super::send::{Answer, Message};
+use super::shares::Shares;
 use crate::auth::{Caller, Scope, blocking};
-use crate::db::{Conn, Server, Session, id};
+use crate::db::{Conn, Server, Session, WorkspaceId, id};
 use crate::error::{Error, Result};
 use crate::http::boundary::is_dry_run;
 use crate::http::{Path, Reply};
@@ -22,8 +22,33 @@ use crate::outbound::aside;
 use crate::values::free::FreeObject;
 
 /// How many endpoints one process tries out at a time.
-const AT_A_TIME: usize = 4;
-static TURNS: LazyLock<Semaphore> = LazyLock::new(|| Semaphore::new(AT_A_TIME));
+const AT_A_TIME: usize = 16;
+static TURNS: LazyLock<Mutex<Shares>> = LazyLock::new(|| Mutex::new(Shares::of(AT_A_TIME)));
+
+/// The right to try an endpoint of a workspace out.
+struct Turn(WorkspaceId);
+
+impl Turn {
+    /// 503 while the workspace has its share.
+    fn take(workspace: WorkspaceId) -> Result<Self> {
+        let mut turns = turns();
+        if turns.room(workspace) == 0 {
+            return Err(Error::unavailable("too many webhook tests"));
+        }
+        turns.take(workspace);
+        Ok(Self(workspace))
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        turns().give_back(self.0);
+    }
+}
+
+fn turns() -> MutexGuard<'static, Shares> {
+    TURNS.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// What an endpoint answered.
 #[derive(Debug, Serialize, ToSchema)]
@@ -66,7 +91,7 @@ pub async fn test_webhook_endpoint(
 ) -> Result<Reply> {
     let (app, session) = caller.must(Scope::WebhooksWrite)?.steps();
     let is_dry_run = is_dry_run(&req)?;
-    let _turn = TURNS.try_acquire().map_err(|_all| Error::unavailable("too many webhook tests"))?;
+    let _turn = Turn::take(session.home)?;
     let agent = app.outbound.clone();
     let message = blocking(move || {
         app.db.read(Server::Primary, &session, &|conn| message(conn, &session, *endpoint))
