@@ -19,6 +19,7 @@ use super::queue::{self, Due, Taken, Waiting};
 use super::settle::{self, Sent};
 use super::shares::Shares;
 use crate::app::App;
+use crate::crypto::random;
 use crate::db::{Outcome, Session, WorkspaceId};
 use crate::error::{Error, Result};
 use crate::outbound::STACK_BYTES;
@@ -78,7 +79,7 @@ struct Desk {
     resting: HashMap<Uuid, Instant>,
     /// In whose name the service works in each workspace.
     sessions: HashMap<WorkspaceId, Session>,
-    /// In which order endpoints have their turn; another each time.
+    /// In which order endpoints have their turn; another each time, and in each process.
     draw: i64,
     told_at: Option<Instant>,
     upkeep_at: Instant,
@@ -100,7 +101,7 @@ impl Desk {
             done: Vec::new(),
             resting: HashMap::new(),
             sessions: HashMap::new(),
-            draw: 0,
+            draw: i64::from_le_bytes(random()),
             told_at: None,
             upkeep_at: Instant::now(),
         }

@@ -47,7 +47,7 @@ fn slow_endpoints_of_one_workspace_keep_no_other_waiting() {
     let ada = customer(&quick);
     let many: Vec<String> = (0..10).map(|_| customer(&slow)).collect();
     many.iter().for_each(|one| drop(happen(&slow, one, "visit")));
-    let came = || sinks.iter().flat_map(|sink| sink.came()).map(|message| message.at);
+    let came = || sinks.iter().flat_map(Sink::came).map(|message| message.at);
     wait_for("many to be under way", || (came().count() >= 32).then_some(()));
     happen(&quick, &ada, "visit");
     let arrived = wait_for("the other", || good.came().pop()).at;
