@@ -8,7 +8,6 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
-use tokio::sync::oneshot;
 use ureq::config::Config;
 use ureq::http::Uri;
 use ureq::tls::TlsConfig;
@@ -18,13 +17,9 @@ use ureq::{Agent, Error, Timeout};
 use url::{Host, Url};
 
 use crate::crypto;
-use crate::error;
 
 /// How long somebody who sets an address waits for its name to be looked up.
 const LOOK_UP_TIMEOUT: Duration = Duration::from_secs(1);
-/// What a request of ours needs of its thread's stack is a fraction of this.
-pub const STACK_BYTES: usize = 512 * 1024;
-
 /// Which addresses may be reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reach {
@@ -110,23 +105,25 @@ pub type Fault = (&'static str, &'static str);
 
 const INSIDE: Fault = (PRIVATE_ADDRESS, "must be an address of the public internet");
 
-/// What is wrong with an address, also where its name leads inside now. A name that nobody knows, or
-/// nobody in time, may lead somewhere later; what it leads to is looked at again before each request.
-pub async fn fault_of(text: &str, reach: Reach) -> error::Result<Option<Fault>> {
+/// What is wrong with an address, also where its name leads inside now: waits for the network. A name
+/// that nobody knows, or nobody in time, may lead somewhere later; what it leads to is looked at again
+/// before each request.
+pub fn fault_of(text: &str, reach: Reach) -> Option<Fault> {
     let url = match check_url(text, reach) {
         Ok(url) => url,
-        Err(fault) => return Ok(Some(fault)),
+        Err(fault) => return Some(fault),
     };
-    if reach == Reach::Anywhere || !matches!(url.host(), Some(Host::Domain(_))) {
-        return Ok(None);
-    }
     let guard = Guard { reach, inner: DefaultResolver::default() };
-    let is_inside = aside("look-up", move || leads_inside(&url, &guard)).await?;
-    Ok(is_inside.then_some(INSIDE))
+    leads_inside(&url, &guard).then_some(INSIDE)
 }
 
-/// Whether a name leads nowhere but inside.
+/// Whether a name leads nowhere but inside. Numbers have been looked at, and where all is allowed there is
+/// nothing to look up.
 fn leads_inside(url: &Url, guard: &Guard<impl Resolver>) -> bool {
+    let is_name = matches!(url.host(), Some(Host::Domain(_)));
+    if !is_name || guard.reach == Reach::Anywhere {
+        return false;
+    }
     let Ok(uri) = url.as_str().parse::<Uri>() else { return false };
     let timeout = NextTimeout {
         after: LOOK_UP_TIMEOUT.into(),
@@ -134,20 +131,6 @@ fn leads_inside(url: &Url, guard: &Guard<impl Resolver>) -> bool {
         ..NextTimeout::default()
     };
     guard.resolve(&uri, &Config::default(), timeout).is_err_and(|error| is_private(&error))
-}
-
-/// Runs what waits for the network on a thread of its own: those of the service are for the database.
-pub async fn aside<T: Send + 'static>(
-    name: &str,
-    work: impl FnOnce() -> T + Send + 'static,
-) -> error::Result<T> {
-    let (tell, told) = oneshot::channel();
-    std::thread::Builder::new()
-        .name(name.into())
-        .stack_size(STACK_BYTES)
-        .spawn(move || drop(tell.send(work())))
-        .map_err(|error| error::Error::unavailable(error.to_string()))?;
-    told.await.map_err(|gone| error::Error::internal(gone.to_string()))
 }
 
 /// Holds an address against the rules as far as its text goes.

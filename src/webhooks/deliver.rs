@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use chrono::Utc;
 use uuid::Uuid;
 
+use super::aside::STACK_BYTES;
 use super::fan_out::fan_out_all;
 use super::queue::{self, Due, Taken, Waiting};
 use super::settle::{self, Sent};
@@ -22,7 +23,6 @@ use crate::app::App;
 use crate::crypto::random;
 use crate::db::{Outcome, Session, WorkspaceId};
 use crate::error::{Error, Result};
-use crate::outbound::STACK_BYTES;
 use crate::workspaces;
 
 /// How many messages are under way at a time. Their threads wait, and are made when they are needed.

@@ -5,6 +5,7 @@ use diesel::prelude::*;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::aside::aside;
 use super::secrets::{NewSecret, Secrets};
 use super::types::{
     NewWebhookEndpoint, WebhookDisabledReason, WebhookEndpoint, WebhookEndpointPatch,
@@ -16,7 +17,7 @@ use crate::db::{Conn, Tx, WorkspaceId};
 use crate::error::{Code, Error, Result};
 use crate::http::IfMatch;
 use crate::journal::{Change, differences, feed, record};
-use crate::outbound::Fault;
+use crate::outbound::{self, Fault, Reach};
 use crate::schema::webhook_endpoints as e;
 
 /// Endpoints that a workspace can have, live and test each.
@@ -205,8 +206,14 @@ fn forget_failures(tx: &mut Tx, id: Uuid) -> Result<()> {
     Ok(())
 }
 
-/// 422 where an address must not be sent to. It is looked at before the transaction, which must not wait
-/// for a name to be looked up.
+/// What is wrong with an address that is to be set. Asked before the transaction, which must not wait for
+/// a name to be looked up.
+pub async fn fault_of(url: Option<&String>, reach: Reach) -> Result<Option<Fault>> {
+    let Some(url) = url.cloned() else { return Ok(None) };
+    aside("look-up", move || outbound::fault_of(&url, reach)).await
+}
+
+/// 422 where an address must not be sent to.
 fn refuse(of_url: Option<Fault>) -> Result<()> {
     let Some((code, reason)) = of_url else { return Ok(()) };
     Err(Error::field("#/url", code, format!("`url` {reason}")))

@@ -1,6 +1,7 @@
 //! Webhooks: the company's other systems are told what happens, in signed messages (Standard Webhooks
 //! 1.0.0) that are sent again until they arrive.
 
+mod aside;
 pub mod deliver;
 mod deliveries;
 mod endpoints;
@@ -29,8 +30,7 @@ use crate::http::boundary::is_dry_run;
 use crate::http::{
     Created, Found, IfMatch, Json, List, NoContent, Page, Path, Query, Reply, ServiceConfig,
 };
-use crate::outbound::fault_of;
-use endpoints::of;
+use endpoints::{fault_of, of};
 pub use queue::prune;
 use secrets::{NewSecret, Secrets};
 pub use types::WebhookDisabledReason;
@@ -91,7 +91,7 @@ async fn create_webhook_endpoint(
     new: Json<NewWebhookEndpoint>,
 ) -> Result<Reply> {
     let grant = caller.must(Scope::WebhooksWrite)?;
-    let of_url = fault_of(&new.url, reach_of_webhooks(&grant.app().config)).await?;
+    let of_url = fault_of(Some(&new.url), reach_of_webhooks(&grant.app().config)).await?;
     let secrets = Secrets::generate();
     let secret = secrets.newest();
     let reply = grant
@@ -123,10 +123,7 @@ async fn update_webhook_endpoint(
     patch: Json<WebhookEndpointPatch>,
 ) -> Result<Reply> {
     let grant = caller.must(Scope::WebhooksWrite)?;
-    let of_url = match &patch.url {
-        Some(url) => fault_of(url, reach_of_webhooks(&grant.app().config)).await?,
-        None => None,
-    };
+    let of_url = fault_of(patch.url.as_ref(), reach_of_webhooks(&grant.app().config)).await?;
     grant.write(move |tx| patch.apply(tx, *id, if_match, of_url).map(Found)).await
 }
 

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::aside::aside;
 use super::endpoints::change;
 use super::events;
 use super::queue::Address;
@@ -18,7 +19,6 @@ use crate::db::{Conn, Server, Session, WorkspaceId, id};
 use crate::error::{Error, Result};
 use crate::http::boundary::is_dry_run;
 use crate::http::{Path, Reply};
-use crate::outbound::aside;
 use crate::values::free::FreeObject;
 
 /// How many endpoints one process tries out at a time.
