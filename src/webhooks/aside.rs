@@ -4,8 +4,8 @@ use tokio::sync::oneshot;
 
 use crate::error::{Error, Result};
 
-/// What a request of ours needs of its thread's stack is a fraction of this.
-pub const STACK_BYTES: usize = 512 * 1024;
+/// Four times what a TLS handshake needs in a debug build: a stack that is too small ends the process.
+pub const STACK_BYTES: usize = 1024 * 1024;
 
 /// Does something on a thread of its own, and waits for it.
 pub async fn aside<T: Send + 'static>(
