@@ -73,9 +73,16 @@ pub struct Parts {
 pub struct Scheduled(Mutex<HashMap<&'static str, i64>>);
 
 impl Scheduled {
-    /// True the first time it is asked about a period.
-    pub fn is_new(&self, kind: &'static str, period: i64) -> bool {
-        self.0.lock().is_ok_and(|mut known| known.insert(kind, period) != Some(period))
+    /// Whether the upkeep of a period is queued.
+    pub fn knows(&self, kind: &str, period: i64) -> bool {
+        self.0.lock().is_ok_and(|known| known.get(kind) == Some(&period))
+    }
+
+    /// Notes that it is.
+    pub fn note(&self, kind: &'static str, period: i64) {
+        if let Ok(mut known) = self.0.lock() {
+            known.insert(kind, period);
+        }
     }
 }
 

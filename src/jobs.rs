@@ -9,7 +9,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::pg::Pg;
 use diesel::prelude::*;
-use diesel::sql_types::{SmallInt, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{BigInt, Double, SmallInt, Timestamptz, Uuid as SqlUuid};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -18,8 +18,9 @@ use crate::error::{Code, Error, OnConstraint, Result};
 use crate::metrics::Metrics;
 use crate::schema::jobs;
 
-/// How long a worker may be silent before its job goes to another.
-pub const LEASE: TimeDelta = TimeDelta::seconds(60);
+/// How long a worker may be silent before its job goes to another, in seconds. By the clock of the
+/// database: a process whose own is ahead would take what others hold.
+const LEASE_S: f64 = 60.0;
 /// How often a worker says that it still works.
 pub const HEARTBEAT: Duration = Duration::from_secs(15);
 const MAX_ATTEMPTS: i32 = 10;
@@ -117,14 +118,16 @@ const NEXT: &str = "
      where state = 'queued' and run_at <= $1 and priority >= $2 and workspace_id >= $3
      order by workspace_id limit 1";
 
-/// MATERIALIZED, because otherwise the planner may claim more rows than LIMIT says.
+/// MATERIALIZED, because otherwise the planner may claim more rows than LIMIT says. What is due is so by
+/// the clock of the process, as whoever queued it went by its own.
 const CLAIM: &str = "
     with due as materialized (
         select id from jobs
          where workspace_id = $1 and state = 'queued' and run_at <= $2 and priority >= $3
          order by priority desc, run_at limit 1 for update skip locked
     )
-    update jobs set state = 'running', locked_by = $4, locked_until = $5, attempts = attempts + 1
+    update jobs set state = 'running', locked_by = $4, attempts = attempts + 1,
+                    locked_until = now() + make_interval(secs => $5)
       from due where jobs.workspace_id = $1 and jobs.id = due.id
     returning jobs.*";
 
@@ -185,7 +188,7 @@ impl Turn {
             .bind::<Timestamptz, _>(now)
             .bind::<SmallInt, _>(self.at_least.number())
             .bind::<SqlUuid, _>(self.worker)
-            .bind::<Timestamptz, _>(now + LEASE)
+            .bind::<Double, _>(LEASE_S)
             .get_result(pg)
             .optional()?)
     }
@@ -277,23 +280,19 @@ fn back_off(attempts: i32) -> TimeDelta {
     TimeDelta::seconds(2_i64.pow(doublings).min(3600))
 }
 
-/// Jobs that a transaction of their worker holds right now are passed over: it lives.
 const EXTEND: &str = "
-    with ours as materialized (
-        select id from jobs
-         where workspace_id = $1 and state = 'running' and locked_by = $2 for update skip locked
-    )
-    update jobs set locked_until = $3 from ours where jobs.workspace_id = $1 and jobs.id = ours.id";
+    update jobs set locked_until = now() + make_interval(secs => $3)
+     where workspace_id = $1 and state = 'running' and locked_by = $2";
 
-/// Says of the jobs of a worker that it still works on them.
+/// Says of the jobs of a worker that it still works on them, also of those that a transaction of it
+/// holds: one that works in one transaction after another is seldom found without.
 pub fn extend(db: &Db, worker: Uuid) -> Result<()> {
-    let until = Utc::now() + LEASE;
     for workspace in db.system(|pg| holding(pg, worker))? {
         db.system(|pg| {
             Ok(diesel::sql_query(EXTEND)
                 .bind::<SqlUuid, _>(workspace)
                 .bind::<SqlUuid, _>(worker)
-                .bind::<Timestamptz, _>(until)
+                .bind::<Double, _>(LEASE_S)
                 .execute(pg)?)
         })?;
     }
@@ -306,32 +305,29 @@ fn holding(pg: &mut PgConnection, worker: Uuid) -> Result<Vec<WorkspaceId>> {
     Ok(held.select(jobs::workspace_id).distinct().load(pg)?)
 }
 
-/// A job that kills whoever tries it is given up after as many attempts as any other.
+/// The workspaces in which a worker fell silent.
+const SILENT: &str = "
+    select distinct workspace_id from jobs where state = 'running' and locked_until < now()";
+
+/// A job that kills whoever tries it is given up after as many attempts as any other. What a transaction
+/// of its worker holds right now is passed over: it lives.
 const RELEASE: &str = "
     with silent as materialized (
         select id from jobs
-         where workspace_id = $1 and state = 'running' and locked_until < $2 for update skip locked
+         where workspace_id = $1 and state = 'running' and locked_until < now() for update skip locked
     )
     update jobs
        set state = case when attempts < max_attempts then 'queued' else 'failed' end,
-           finished_at = case when attempts < max_attempts then null else $2 end,
+           finished_at = case when attempts < max_attempts then null else now() end,
            last_error = 'the worker that had it fell silent', locked_by = null, locked_until = null
       from silent where jobs.workspace_id = $1 and jobs.id = silent.id";
 
 /// Queues jobs again whose worker fell silent.
 pub fn release_expired(db: &Db) -> Result<()> {
-    let now = Utc::now();
-    let silent: Vec<WorkspaceId> = db.system(|pg| {
-        let silent =
-            jobs::table.filter(jobs::state.eq("running")).filter(jobs::locked_until.lt(now));
-        Ok(silent.select(jobs::workspace_id).distinct().load(pg)?)
-    })?;
-    for workspace in silent {
+    let silent: Vec<Due> = db.system(|pg| Ok(diesel::sql_query(SILENT).load(pg)?))?;
+    for Due { workspace_id } in silent {
         db.system(|pg| {
-            Ok(diesel::sql_query(RELEASE)
-                .bind::<SqlUuid, _>(workspace)
-                .bind::<Timestamptz, _>(now)
-                .execute(pg)?)
+            Ok(diesel::sql_query(RELEASE).bind::<SqlUuid, _>(workspace_id).execute(pg)?)
         })?;
     }
     Ok(())
@@ -421,10 +417,50 @@ pub fn retry(tx: &mut Tx, id: Uuid, beside: &'static str) -> Result<Work> {
         })
 }
 
-/// Removes jobs that finished before `before`.
+/// Jobs that are looked at in one statement.
+const PRUNED_AT_ONCE: i64 = 5000;
+
+/// One page of the jobs of a workspace, without those that finished long ago; the last of the page.
+const PRUNE: &str = "
+    with page as materialized (
+        select id from jobs where workspace_id = $1 and id > $2 order by id limit $3
+    ), gone as (
+        delete from jobs using page
+         where jobs.workspace_id = $1 and jobs.id = page.id and jobs.finished_at < $4
+    )
+    select id from page order by id desc limit 1";
+
+#[derive(QueryableByName)]
+struct Last {
+    #[diesel(sql_type = SqlUuid)]
+    id: Uuid,
+}
+
+/// Removes jobs that finished before `before`. Page by page, for there is no index of times and a
+/// statement has five seconds.
 pub fn prune(pg: &mut PgConnection, before: DateTime<Utc>) -> Result<()> {
-    diesel::delete(jobs::table.filter(jobs::finished_at.lt(before))).execute(pg)?;
+    let mut from = WorkspaceId::FIRST;
+    while let Some(workspace) = workspace_from(pg, from)? {
+        let mut after = Uuid::nil();
+        while let Some(Last { id }) = diesel::sql_query(PRUNE)
+            .bind::<SqlUuid, _>(workspace)
+            .bind::<SqlUuid, _>(after)
+            .bind::<BigInt, _>(PRUNED_AT_ONCE)
+            .bind::<Timestamptz, _>(before)
+            .get_result(pg)
+            .optional()?
+        {
+            after = id;
+        }
+        from = workspace.next();
+    }
     Ok(())
+}
+
+/// The first workspace with jobs that is not before this one.
+fn workspace_from(pg: &mut PgConnection, from: WorkspaceId) -> Result<Option<WorkspaceId>> {
+    let rest = jobs::table.filter(jobs::workspace_id.ge(from)).order(jobs::workspace_id);
+    Ok(rest.select(jobs::workspace_id).first(pg).optional()?)
 }
 
 /// Counts jobs for the metrics.

@@ -13,11 +13,13 @@ use ureq::http::Uri;
 use ureq::tls::TlsConfig;
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
-use ureq::{Agent, Error};
+use ureq::{Agent, Error, Timeout};
 use url::{Host, Url};
 
 use crate::crypto;
 
+/// How long somebody who sets an address waits for its name to be looked up.
+const LOOK_UP_TIMEOUT: Duration = Duration::from_secs(1);
 /// Which addresses may be reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reach {
@@ -57,12 +59,12 @@ pub fn agent(reach: Reach, timeout: Duration) -> Agent {
 
 /// Lets through the addresses that may be reached.
 #[derive(Debug)]
-struct Guard {
+struct Guard<R> {
     reach: Reach,
-    inner: DefaultResolver,
+    inner: R,
 }
 
-impl Resolver for Guard {
+impl<R: Resolver> Resolver for Guard<R> {
     fn resolve(
         &self,
         uri: &Uri,
@@ -101,7 +103,37 @@ pub fn is_private(error: &Error) -> bool {
 /// What is wrong with an address that somebody wants us to send to: a code and a reason.
 pub type Fault = (&'static str, &'static str);
 
-/// Holds an address against the rules as far as its text goes; names are resolved when it is used.
+const INSIDE: Fault = (PRIVATE_ADDRESS, "must be an address of the public internet");
+
+/// What is wrong with an address, also where its name leads inside now: waits for the network. A name
+/// that nobody knows, or nobody in time, may lead somewhere later; what it leads to is looked at again
+/// before each request.
+pub fn fault_of(text: &str, reach: Reach) -> Option<Fault> {
+    let url = match check_url(text, reach) {
+        Ok(url) => url,
+        Err(fault) => return Some(fault),
+    };
+    let guard = Guard { reach, inner: DefaultResolver::default() };
+    leads_inside(&url, &guard).then_some(INSIDE)
+}
+
+/// Whether a name leads nowhere but inside. Numbers have been looked at, and where all is allowed there is
+/// nothing to look up.
+fn leads_inside(url: &Url, guard: &Guard<impl Resolver>) -> bool {
+    let is_name = matches!(url.host(), Some(Host::Domain(_)));
+    if !is_name || guard.reach == Reach::Anywhere {
+        return false;
+    }
+    let Ok(uri) = url.as_str().parse::<Uri>() else { return false };
+    let timeout = NextTimeout {
+        after: LOOK_UP_TIMEOUT.into(),
+        reason: Timeout::Resolve,
+        ..NextTimeout::default()
+    };
+    guard.resolve(&uri, &Config::default(), timeout).is_err_and(|error| is_private(&error))
+}
+
+/// Holds an address against the rules as far as its text goes.
 ///
 /// # Errors
 /// `invalid_url`, or `private_address` where it plainly leads inside.
@@ -125,7 +157,7 @@ pub fn check_url(text: &str, reach: Reach) -> Result<Url, Fault> {
         Some(Host::Ipv6(address)) => !reach.allows(address.into()),
     };
     if is_inside {
-        return Err((PRIVATE_ADDRESS, "must be an address of the public internet"));
+        return Err(INSIDE);
     }
     Ok(url)
 }
@@ -302,6 +334,40 @@ mod tests {
         }
         for inside in ["http://127.0.0.1:9/", "http://localhost/", "https://10.0.0.1/"] {
             assert!(check_url(inside, Reach::Anywhere).is_ok(), "{inside}");
+        }
+    }
+
+    /// Knows some names.
+    #[derive(Debug)]
+    struct Names;
+
+    impl Resolver for Names {
+        fn resolve(
+            &self,
+            uri: &Uri,
+            _: &Config,
+            _: NextTimeout,
+        ) -> Result<ResolvedSocketAddrs, Error> {
+            let addresses: &[&str] = match uri.host() {
+                Some("inside.example.com") => &["10.0.0.8:443", "[fd00::8]:443"],
+                Some("both.example.com") => &["10.0.0.8:443", "1.1.1.1:443"],
+                _ => return Err(Error::HostNotFound),
+            };
+            let mut found = self.empty();
+            addresses.iter().for_each(|address| found.push(address.parse().unwrap()));
+            Ok(found)
+        }
+    }
+
+    #[test]
+    fn a_name_that_leads_nowhere_but_inside_is_told_from_others() {
+        let leads_inside = |url: &str, reach| {
+            leads_inside(&Url::parse(url).unwrap(), &Guard { reach, inner: Names })
+        };
+        assert!(leads_inside("https://inside.example.com/hooks", Reach::Public));
+        assert!(!leads_inside("https://inside.example.com/hooks", Reach::Anywhere));
+        for fine in ["https://both.example.com/", "https://later.example.com/"] {
+            assert!(!leads_inside(fine, Reach::Public), "{fine}");
         }
     }
 

@@ -19,7 +19,8 @@ pub struct Lease {
 }
 
 impl Lease {
-    /// Holds the job until the transaction ends: so long nobody takes it over.
+    /// Holds the job until the transaction ends: so long nobody takes it over. No more than the key is
+    /// locked, so that the worker can say meanwhile that it lives.
     pub(super) fn hold(&self, pg: &mut PgConnection) -> Result<()> {
         let ours = jobs::table
             .filter(jobs::workspace_id.eq(self.workspace))
@@ -27,7 +28,7 @@ impl Lease {
             .filter(jobs::state.eq("running"))
             .filter(jobs::locked_by.eq(self.worker))
             .filter(jobs::attempts.eq(self.attempts));
-        let held: Option<Uuid> = ours.select(jobs::id).for_share().first(pg).optional()?;
+        let held: Option<Uuid> = ours.select(jobs::id).for_key_share().first(pg).optional()?;
         held.map(drop).ok_or_else(|| Error::unavailable("another worker has taken the job over"))
     }
 }

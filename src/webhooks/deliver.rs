@@ -14,17 +14,21 @@ use std::time::{Duration, Instant};
 use chrono::Utc;
 use uuid::Uuid;
 
+use super::aside::STACK_BYTES;
 use super::fan_out::fan_out_all;
 use super::queue::{self, Due, Taken, Waiting};
 use super::settle::{self, Sent};
+use super::shares::Shares;
 use crate::app::App;
+use crate::crypto::random;
 use crate::db::{Outcome, Session, WorkspaceId};
 use crate::error::{Error, Result};
 use crate::workspaces;
 
-/// How many messages are under way at a time.
-const HANDS: usize = 32;
-/// Hands that are kept for endpoints to which nothing is under way: a few slow ones never have all.
+/// How many messages are under way at a time. Their threads wait, and are made when they are needed.
+const HANDS: usize = 128;
+/// Hands of a workspace's share that are kept for endpoints to which nothing is under way: a few slow
+/// ones never have all.
 const KEPT_FREE: usize = 8;
 /// How long the desk rests when there was something to do, and when not.
 const BUSY: Duration = Duration::from_millis(250);
@@ -65,6 +69,8 @@ struct Desk {
     tasks: Arc<Mutex<Receiver<Task>>>,
     results: Sender<Done>,
     back: Receiver<Done>,
+    /// Whose messages the hands carry, live and test data of a workspace together.
+    shares: Shares,
     /// How many messages are under way to each endpoint.
     under_way: HashMap<Uuid, usize>,
     /// What came back and is not noted yet.
@@ -73,8 +79,8 @@ struct Desk {
     resting: HashMap<Uuid, Instant>,
     /// In whose name the service works in each workspace.
     sessions: HashMap<WorkspaceId, Session>,
-    /// The endpoint that was last served.
-    last: Uuid,
+    /// In which order endpoints have their turn; another each time, and in each process.
+    draw: i64,
     told_at: Option<Instant>,
     upkeep_at: Instant,
 }
@@ -90,11 +96,12 @@ impl Desk {
             tasks: Arc::new(Mutex::new(tasks)),
             results,
             back,
+            shares: Shares::of(HANDS),
             under_way: HashMap::new(),
             done: Vec::new(),
             resting: HashMap::new(),
             sessions: HashMap::new(),
-            last: Uuid::nil(),
+            draw: i64::from_le_bytes(random()),
             told_at: None,
             upkeep_at: Instant::now(),
         }
@@ -183,7 +190,7 @@ impl Desk {
                 .write(&session, &|tx| settle::finish(tx, endpoint, &sent).map(Outcome::Commit));
             match noted {
                 Ok(outcomes) => {
-                    self.came_back(endpoint, sent.len());
+                    self.came_back(&session, endpoint, sent.len());
                     outcomes.into_iter().for_each(|one| self.app.metrics.webhook(one.as_str()));
                 }
                 Err(error) => {
@@ -197,12 +204,13 @@ impl Desk {
         let is_over = |done: &Done| is_stopping || settle::is_lease_over(&done.sent, Utc::now());
         let (over, left): (Vec<Done>, Vec<Done>) = left.into_iter().partition(is_over);
         self.done = left;
-        over.into_iter().for_each(|done| self.came_back(done.endpoint, 1));
+        over.into_iter().for_each(|done| self.came_back(&done.session, done.endpoint, 1));
         any
     }
 
-    fn came_back(&mut self, endpoint: Uuid, n: usize) {
+    fn came_back(&mut self, session: &Session, endpoint: Uuid, n: usize) {
         self.resting.remove(&endpoint);
+        (0..n).for_each(|_| self.shares.give_back(session.home));
         if let Some(count) = self.under_way.get_mut(&endpoint) {
             *count = count.saturating_sub(n);
             if *count == 0 {
@@ -211,17 +219,14 @@ impl Desk {
         }
     }
 
-    fn free(&self) -> usize {
-        HANDS.saturating_sub(self.under_way.values().sum())
-    }
-
     fn hand_out(&mut self) -> Result<bool> {
-        if self.free() == 0 {
+        if self.shares.taken() == HANDS {
             return Ok(false);
         }
-        let (last, now) = (self.last, Instant::now());
+        self.draw = self.draw.wrapping_add(1);
+        let (draw, now) = (self.draw, Instant::now());
         self.resting.retain(|_, until| *until > now);
-        let due = self.app.db.system(|pg| queue::due(pg, last, Utc::now()))?;
+        let due = self.app.db.system(|pg| queue::due(pg, draw, Utc::now()))?;
         let mut any = false;
         for Due { workspace_id, id } in due {
             if self.resting.contains_key(&id) {
@@ -241,23 +246,23 @@ impl Desk {
 
     /// Hands out what an endpoint has, as far as there is room.
     fn serve(&mut self, workspace: WorkspaceId, endpoint: Uuid) -> Result<bool> {
-        let room = self.room(endpoint);
+        let session = self.session(workspace)?;
+        let room = self.room(&session, endpoint);
         if room == 0 {
             return Ok(false);
         }
-        let session = self.session(workspace)?;
         let most = i64::try_from(room).unwrap_or(i64::MAX);
         let taken = self
             .app
             .db
             .write(&session, &|tx| queue::claim(tx, endpoint, most).map(Outcome::Commit))?;
-        self.last = endpoint;
         if taken.len() < room {
             self.resting.insert(endpoint, Instant::now() + BUSY);
         }
         let any = !taken.is_empty();
         for taken in taken {
             *self.under_way.entry(endpoint).or_default() += 1;
+            self.shares.take(session.home);
             self.man();
             let task = Task { session: session.clone(), endpoint, taken };
             let gone = |_| Error::internal("nobody is left to send webhooks");
@@ -269,11 +274,11 @@ impl Desk {
     /// Sees to it that there is a hand for each message under way. Without another thread the
     /// message waits for one of those that there are.
     fn man(&mut self) {
-        if self.under_way.values().sum::<usize>() <= self.hands {
+        if self.shares.taken() <= self.hands {
             return;
         }
         let (app, tasks, results) = (self.app.clone(), self.tasks.clone(), self.results.clone());
-        let hand = std::thread::Builder::new().name("webhook".into());
+        let hand = std::thread::Builder::new().name("webhook".into()).stack_size(STACK_BYTES);
         match hand.spawn(move || carry(&app, &tasks, &results)) {
             Ok(_) => self.hands += 1,
             Err(error) => log::warn!("no thread for webhooks: {error}"),
@@ -290,11 +295,11 @@ impl Desk {
     }
 
     /// How many messages an endpoint may be handed: one where it has none, more while many hands are
-    /// free.
-    fn room(&self, endpoint: Uuid) -> usize {
-        let free = self.free();
-        let first = usize::from(!self.under_way.contains_key(&endpoint)).min(free);
-        first.max(free.saturating_sub(KEPT_FREE))
+    /// left of its workspace's share.
+    fn room(&self, session: &Session, endpoint: Uuid) -> usize {
+        let left = self.shares.room(session.home);
+        let first = usize::from(!self.under_way.contains_key(&endpoint)).min(left);
+        first.max(left.saturating_sub(KEPT_FREE))
     }
 }
 

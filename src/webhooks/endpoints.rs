@@ -1,9 +1,11 @@
 //! Making, changing and ending endpoints.
 
+use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::aside::aside;
 use super::secrets::{NewSecret, Secrets};
 use super::types::{
     NewWebhookEndpoint, WebhookDisabledReason, WebhookEndpoint, WebhookEndpointPatch,
@@ -15,7 +17,7 @@ use crate::db::{Conn, Tx, WorkspaceId};
 use crate::error::{Code, Error, Result};
 use crate::http::IfMatch;
 use crate::journal::{Change, differences, feed, record};
-use crate::outbound::{Reach, check_url};
+use crate::outbound::{self, Fault, Reach};
 use crate::schema::webhook_endpoints as e;
 
 /// Endpoints that a workspace can have, live and test each.
@@ -104,14 +106,13 @@ impl WebhookEndpoint {
             return Ok(before);
         }
         let head = feed::tip(tx)?;
+        forget_failures(tx, id)?;
         let after: Self = diesel::update(of(tx.workspace).filter(e::id.eq(id)))
             .set((
                 e::status.eq(WebhookEndpointStatus::Enabled),
                 e::disabled_reason.eq(None::<WebhookDisabledReason>),
-                e::disabled_at.eq(None::<chrono::DateTime<chrono::Utc>>),
-                (e::cursor.eq(head), e::failures.eq(0)),
-                e::failing_since.eq(None::<chrono::DateTime<chrono::Utc>>),
-                e::paused_until.eq(None::<chrono::DateTime<chrono::Utc>>),
+                e::disabled_at.eq(None::<DateTime<Utc>>),
+                e::cursor.eq(head),
                 (e::version.eq(e::version + 1), e::updated_at.eq(tx.now)),
             ))
             .returning(Self::as_returning())
@@ -123,9 +124,15 @@ impl WebhookEndpoint {
 }
 
 impl NewWebhookEndpoint {
-    /// Makes an endpoint with these secrets; 409 where there are too many.
-    pub fn insert(&self, tx: &mut Tx, reach: Reach, secrets: &Secrets) -> Result<WebhookEndpoint> {
-        check_address(Some(&self.url), reach)?;
+    /// Makes an endpoint with these secrets; 422 where something is wrong with its address, 409 where
+    /// there are too many.
+    pub fn insert(
+        &self,
+        tx: &mut Tx,
+        of_url: Option<Fault>,
+        secrets: &Secrets,
+    ) -> Result<WebhookEndpoint> {
+        refuse(of_url)?;
         if let Some(condition) = &self.r#where {
             events::check(condition, tx.now)?;
         }
@@ -157,13 +164,16 @@ impl WebhookEndpointPatch {
         tx: &mut Tx,
         id: Uuid,
         if_match: IfMatch,
-        reach: Reach,
+        of_url: Option<Fault>,
     ) -> Result<WebhookEndpoint> {
         let before = WebhookEndpoint::lock(tx, id)?;
         if_match.check(before.version)?;
-        check_address(self.url.as_deref(), reach)?;
+        refuse(of_url)?;
         if let Some(Some(condition)) = &self.r#where {
             events::check(condition, tx.now)?;
+        }
+        if self.url.as_ref().is_some_and(|url| *url != before.url) {
+            forget_failures(tx, id)?;
         }
         let after: WebhookEndpoint = diesel::update(of(tx.workspace).filter(e::id.eq(id)))
             .set((self, e::version.eq(e::version + 1), e::updated_at.eq(tx.now)))
@@ -184,12 +194,29 @@ impl WebhookEndpointPatch {
     }
 }
 
-/// 422 where an address plainly must not be sent to. What its name resolves to is checked when it is.
-fn check_address(url: Option<&str>, reach: Reach) -> Result<()> {
-    let Some(url) = url else { return Ok(()) };
-    check_url(url, reach)
-        .map(drop)
-        .map_err(|(code, reason)| Error::field("#/url", code, format!("`url` {reason}")))
+/// Begins anew: what failed before says nothing about a new address, or one that was set right.
+fn forget_failures(tx: &mut Tx, id: Uuid) -> Result<()> {
+    diesel::update(of(tx.workspace).filter(e::id.eq(id)))
+        .set((
+            e::failures.eq(0),
+            e::failing_since.eq(None::<DateTime<Utc>>),
+            e::paused_until.eq(None::<DateTime<Utc>>),
+        ))
+        .execute(tx.pg)?;
+    Ok(())
+}
+
+/// What is wrong with an address that is to be set. Asked before the transaction, which must not wait for
+/// a name to be looked up.
+pub async fn fault_of(url: Option<&String>, reach: Reach) -> Result<Option<Fault>> {
+    let Some(url) = url.cloned() else { return Ok(None) };
+    aside("look-up", move || outbound::fault_of(&url, reach)).await
+}
+
+/// 422 where an address must not be sent to.
+fn refuse(of_url: Option<Fault>) -> Result<()> {
+    let Some((code, reason)) = of_url else { return Ok(()) };
+    Err(Error::field("#/url", code, format!("`url` {reason}")))
 }
 
 fn to_json(endpoint: &WebhookEndpoint) -> Result<Value> {

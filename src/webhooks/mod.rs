@@ -1,6 +1,7 @@
 //! Webhooks: the company's other systems are told what happens, in signed messages (Standard Webhooks
 //! 1.0.0) that are sent again until they arrive.
 
+mod aside;
 pub mod deliver;
 mod deliveries;
 mod endpoints;
@@ -11,6 +12,7 @@ mod schedule;
 mod secrets;
 mod send;
 mod settle;
+mod shares;
 mod sign;
 mod trial;
 mod types;
@@ -28,7 +30,7 @@ use crate::http::boundary::is_dry_run;
 use crate::http::{
     Created, Found, IfMatch, Json, List, NoContent, Page, Path, Query, Reply, ServiceConfig,
 };
-use endpoints::of;
+use endpoints::{fault_of, of};
 pub use queue::prune;
 use secrets::{NewSecret, Secrets};
 pub use types::WebhookDisabledReason;
@@ -79,8 +81,8 @@ async fn list_webhook_endpoints(caller: Caller, page: Query<Page>) -> Result<Rep
 ///
 /// It is told what happens from now on. The answer shows its secret, once: the answer replayed for an
 /// `Idempotency-Key` has `secret` null; rotate it then. 422 `private_address` where the address leads
-/// into a private network; what its name resolves to is checked before every message. 409 where a
-/// workspace has 50 already.
+/// into a private network, by its name too; what that resolves to is checked again before every message.
+/// 409 where a workspace has 50 already.
 #[utoipa::path(tag = "webhooks", security(("bearer" = ["webhooks:write"])), responses((status = 201, body = WebhookEndpointWithSecret)))]
 #[post("/webhook_endpoints")]
 async fn create_webhook_endpoint(
@@ -89,12 +91,12 @@ async fn create_webhook_endpoint(
     new: Json<NewWebhookEndpoint>,
 ) -> Result<Reply> {
     let grant = caller.must(Scope::WebhooksWrite)?;
-    let reach = reach_of_webhooks(&grant.app().config);
+    let of_url = fault_of(Some(&new.url), reach_of_webhooks(&grant.app().config)).await?;
     let secrets = Secrets::generate();
     let secret = secrets.newest();
     let reply = grant
         .write(move |tx| {
-            let endpoint = new.insert(tx, reach, &secrets)?;
+            let endpoint = new.insert(tx, of_url, &secrets)?;
             Ok(Created(WebhookEndpointWithSecret { endpoint, secret: None }))
         })
         .await?;
@@ -121,8 +123,8 @@ async fn update_webhook_endpoint(
     patch: Json<WebhookEndpointPatch>,
 ) -> Result<Reply> {
     let grant = caller.must(Scope::WebhooksWrite)?;
-    let reach = reach_of_webhooks(&grant.app().config);
-    grant.write(move |tx| patch.apply(tx, *id, if_match, reach).map(Found)).await
+    let of_url = fault_of(patch.url.as_ref(), reach_of_webhooks(&grant.app().config)).await?;
+    grant.write(move |tx| patch.apply(tx, *id, if_match, of_url).map(Found)).await
 }
 
 /// Delete a webhook endpoint

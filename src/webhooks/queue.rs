@@ -1,10 +1,10 @@
 //! What waits to be sent, and who takes it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Integer, Nullable, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Double, Integer, Nullable, Timestamptz, Uuid as SqlUuid};
 use uuid::Uuid;
 
 use super::deliveries::WebhookDeliveryStatus as Status;
@@ -15,17 +15,18 @@ use super::secrets::Secrets;
 use super::send::Message;
 use super::sign::WebhookSignature;
 use super::types::WebhookEndpointStatus;
-use crate::db::{Conn, Tx, WorkspaceId};
+use crate::db::{Conn, Tx, WorkspaceId, id};
 use crate::error::Result;
 use crate::journal::read;
 use crate::schema::webhook_deliveries as d;
 use crate::schema::webhook_endpoints as e;
 
 /// How long a sender may be silent before its message goes to another; an attempt takes 10 seconds.
+/// By the clock of the database: a process whose own is ahead would take what others hold.
 pub const LEASE: TimeDelta = TimeDelta::seconds(15);
 /// How many endpoints are looked at in one round.
 const ENDPOINTS_A_ROUND: i64 = 100;
-/// How far one claim looks into what waits, past what may not go yet: not far at first.
+/// How much of what waits a claim looks at: first, and then again and again.
 const LOOKED_AT: [i64; 2] = [100, 1000];
 
 /// An endpoint that something waits for.
@@ -37,19 +38,26 @@ pub struct Due {
     pub id: Uuid,
 }
 
-/// Endpoints that can be sent something now, in turns: those after the one that was last.
-pub fn due(pg: &mut PgConnection, last: Uuid, now: DateTime<Utc>) -> Result<Vec<Due>> {
+/// Endpoints that can be sent something now: one of each workspace, then another of each, in the order
+/// of this `draw`. With another draw each time everybody's turn comes, also where it is never all
+/// endpoints that are served.
+pub fn due(pg: &mut PgConnection, draw: i64, now: DateTime<Utc>) -> Result<Vec<Due>> {
     Ok(diesel::sql_query(
-        "select e.workspace_id, e.id from webhook_endpoints e
-          where e.status = 'enabled' and (e.paused_until is null or e.paused_until <= $1)
-            and (select true from webhook_deliveries d
-                  where d.workspace_id = e.workspace_id and d.endpoint_id = e.id
-                    and d.status = 'pending' and d.next_attempt_at <= $1
-                  limit 1)
-          order by e.id > $2 desc, e.id limit $3",
+        "select workspace_id, id from (
+             select e.workspace_id, e.id,
+                    row_number() over (partition by e.workspace_id
+                                           order by hashtextextended(e.id::text, $2)) as turn
+               from webhook_endpoints e
+              where e.status = 'enabled' and (e.paused_until is null or e.paused_until <= $1)
+                and (select true from webhook_deliveries d
+                      where d.workspace_id = e.workspace_id and d.endpoint_id = e.id
+                        and d.status = 'pending' and d.next_attempt_at <= $1
+                      limit 1)
+         ) as due
+          order by turn, hashtextextended(workspace_id::text, $2) limit $3",
     )
     .bind::<Timestamptz, _>(now)
-    .bind::<SqlUuid, _>(last)
+    .bind::<BigInt, _>(draw)
     .bind::<BigInt, _>(ENDPOINTS_A_ROUND)
     .load(pg)?)
 }
@@ -61,7 +69,7 @@ pub fn release_expired(pg: &mut PgConnection, now: DateTime<Utc>) -> Result<()> 
             set status = case when failures + 1 < $2 then 'pending' else 'failed' end,
                 failures = failures + 1, next_attempt_at = $1, last_error = 'interrupted',
                 locked_by = null, locked_until = null
-          where status = 'delivering' and locked_until < $1",
+          where status = 'delivering' and locked_until < now()",
     )
     .bind::<Timestamptz, _>(now)
     .bind::<Integer, _>(ATTEMPTS)
@@ -151,8 +159,9 @@ const CLAIM: &str = "
     with ready as materialized (
         select id, customer_id, sequence from webhook_deliveries
          where workspace_id = $1 and endpoint_id = $2 and status = 'pending'
-           and next_attempt_at <= $3
-         order by sequence limit $4
+           and next_attempt_at <= $3 and sequence > $4
+           and (customer_id is null or customer_id <> all($5))
+         order by sequence limit $6
     ), due as materialized (
         select id from ready
          where (select true from webhook_deliveries earlier
@@ -160,12 +169,77 @@ const CLAIM: &str = "
                    and earlier.customer_id = ready.customer_id and earlier.sequence < ready.sequence
                    and earlier.status in ('pending', 'delivering') and earlier.failures < 3
                  limit 1) is null
-         order by sequence limit $5
+         order by sequence limit $7
     )
     update webhook_deliveries
-       set status = 'delivering', attempts = attempts + 1, locked_by = $6, locked_until = $7
+       set status = 'delivering', attempts = attempts + 1, locked_by = $8,
+           locked_until = now() + make_interval(secs => $9)
      where workspace_id = $1 and id = any(array(select id from due))
     returning id, touchpoint_id, attempts, failures";
+
+/// The same of what waits, of which nothing may go: where it ends, and who is waited for.
+const HELD: &str = "
+    select sequence, customer_id from webhook_deliveries
+     where workspace_id = $1 and endpoint_id = $2 and status = 'pending'
+       and next_attempt_at <= $3 and sequence > $4
+       and (customer_id is null or customer_id <> all($5))
+     order by sequence limit $6";
+
+#[derive(QueryableByName)]
+struct Held {
+    #[diesel(sql_type = BigInt)]
+    sequence: i64,
+    #[diesel(sql_type = Nullable<SqlUuid>)]
+    customer_id: Option<Uuid>,
+}
+
+/// How far a claim has looked into what waits for an endpoint.
+struct Search {
+    endpoint: Uuid,
+    /// Past this place.
+    after: i64,
+    /// Customers of whom an earlier event waits: everything later of them waits too, however much.
+    held: Vec<Uuid>,
+    looked_at: i64,
+}
+
+impl Search {
+    fn new(endpoint: Uuid) -> Self {
+        Self { endpoint, after: 0, held: Vec::new(), looked_at: LOOKED_AT[0] }
+    }
+
+    fn claim(&self, tx: &mut Tx, lease: Uuid, room: i64) -> Result<Vec<Claimed>> {
+        Ok(diesel::sql_query(CLAIM)
+            .bind::<SqlUuid, _>(tx.workspace)
+            .bind::<SqlUuid, _>(self.endpoint)
+            .bind::<Timestamptz, _>(tx.now)
+            .bind::<BigInt, _>(self.after)
+            .bind::<Array<SqlUuid>, _>(&self.held)
+            .bind::<BigInt, _>(self.looked_at)
+            .bind::<BigInt, _>(room)
+            .bind::<SqlUuid, _>(lease)
+            .bind::<Double, _>(LEASE.as_seconds_f64())
+            .load(tx.pg)?)
+    }
+
+    /// Moves on past what may not go; false where there is nothing more.
+    fn go_on(&mut self, tx: &mut Tx) -> Result<bool> {
+        let held: Vec<Held> = diesel::sql_query(HELD)
+            .bind::<SqlUuid, _>(tx.workspace)
+            .bind::<SqlUuid, _>(self.endpoint)
+            .bind::<Timestamptz, _>(tx.now)
+            .bind::<BigInt, _>(self.after)
+            .bind::<Array<SqlUuid>, _>(&self.held)
+            .bind::<BigInt, _>(self.looked_at)
+            .load(tx.pg)?;
+        let is_full = i64::try_from(held.len()) == Ok(self.looked_at);
+        self.after = held.last().map_or(self.after, |last| last.sequence);
+        let customers: HashSet<Uuid> = held.iter().filter_map(|one| one.customer_id).collect();
+        self.held.extend(customers);
+        self.looked_at = LOOKED_AT[1];
+        Ok(is_full)
+    }
+}
 
 /// Takes at most `room` messages for an endpoint: none where somebody else is at it, and no more than
 /// it has at a time. Its row is locked meanwhile, so this holds over all processes.
@@ -194,19 +268,10 @@ pub fn claim(tx: &mut Tx, endpoint: Uuid, room: i64) -> Result<Vec<Taken>> {
 
 fn take(tx: &mut Tx, endpoint: Uuid, address: &Address, room: i64) -> Result<Vec<Taken>> {
     let lease = tx.new_id();
-    let mut claimed: Vec<Claimed> = Vec::new();
-    for looked_at in LOOKED_AT {
-        if claimed.is_empty() {
-            claimed = diesel::sql_query(CLAIM)
-                .bind::<SqlUuid, _>(tx.workspace)
-                .bind::<SqlUuid, _>(endpoint)
-                .bind::<Timestamptz, _>(tx.now)
-                .bind::<BigInt, _>(looked_at)
-                .bind::<BigInt, _>(room)
-                .bind::<SqlUuid, _>(lease)
-                .bind::<Timestamptz, _>(tx.now + LEASE)
-                .load(tx.pg)?;
-        }
+    let mut search = Search::new(endpoint);
+    let mut claimed = search.claim(tx, lease, room)?;
+    while claimed.is_empty() && search.go_on(tx)? {
+        claimed = search.claim(tx, lease, room)?;
     }
     let ids: Vec<Uuid> = claimed.iter().map(|claimed| claimed.touchpoint_id).collect();
     let mut told: HashMap<Uuid, _> = read::find_many(tx, &ids)?.into_iter().collect();
@@ -243,17 +308,32 @@ fn skip(tx: &mut Tx, gone: &[Uuid]) -> Result<()> {
 /// How long deliveries and their attempts can be looked at.
 const KEPT_FOR: TimeDelta = TimeDelta::days(30);
 
-/// Removes what nobody looks at any more; attempts go with their deliveries.
-pub fn prune(pg: &mut PgConnection, now: DateTime<Utc>) -> Result<()> {
-    diesel::sql_query(
-        "delete from webhook_attempts a using webhook_deliveries d
-          where d.workspace_id = a.workspace_id and d.id = a.delivery_id
-            and (d.created_at < $1 or a.attempted_at < $1)",
+/// Deliveries that are removed at once.
+const PRUNED_AT_ONCE: i64 = 1000;
+
+/// Some of what nobody looks at any more, from the oldest on; attempts go with their deliveries. What is
+/// being sent just now gets one more attempt to remember.
+const PRUNE: &str = "
+    with old as materialized (
+        select id from webhook_deliveries
+         where workspace_id = $1 and id < $2 and status <> 'delivering'
+         order by id limit $3 for update skip locked
+    ), tried as (
+        delete from webhook_attempts
+         where workspace_id = $1 and delivery_id = any(array(select id from old))
     )
-    .bind::<Timestamptz, _>(now - KEPT_FOR)
-    .execute(pg)?;
-    // What is being sent just now gets one more attempt to remember.
-    let old = d::table.filter(d::created_at.lt(now - KEPT_FOR));
-    diesel::delete(old.filter(d::status.ne(Status::Delivering))).execute(pg)?;
+    delete from webhook_deliveries
+     where workspace_id = $1 and id = any(array(select id from old))";
+
+/// Removes what nobody looks at any more, in portions that a statement has the time for.
+pub fn prune(pg: &mut PgConnection, now: DateTime<Utc>) -> Result<()> {
+    let workspaces: Vec<WorkspaceId> = e::table.select(e::workspace_id).distinct().load(pg)?;
+    for workspace in workspaces {
+        let prune = diesel::sql_query(PRUNE)
+            .bind::<SqlUuid, _>(workspace)
+            .bind::<SqlUuid, _>(id::floor(now - KEPT_FOR))
+            .bind::<BigInt, _>(PRUNED_AT_ONCE);
+        while prune.clone().execute(pg)? > 0 {}
+    }
     Ok(())
 }

@@ -41,7 +41,7 @@ pub struct Answer {
     pub response_headers: Value,
     /// How it begins.
     pub body: Option<String>,
-    /// When the endpoint wants to be asked again, where it refused for now.
+    /// When the endpoint wants to be asked again, where it refused.
     pub retry_after: Option<DateTime<Utc>>,
 }
 
@@ -121,7 +121,7 @@ impl Answer {
     fn with(self, head: &Response<()>, body: Vec<u8>) -> Self {
         let code = head.status().as_u16();
         let wait = head.headers().get("retry-after").and_then(|value| value.to_str().ok());
-        let wait = wait.filter(|_| matches!(code, 429 | 503));
+        let wait = wait.filter(|_| !head.status().is_success());
         Self {
             status_code: Some(code.into()),
             response_headers: shown(head.headers()),

@@ -29,6 +29,14 @@ pub struct Sent {
     pub answer: Answer,
 }
 
+impl Sent {
+    /// Whether the endpoint, which has this address, had another when it was sent this: what was said
+    /// there says nothing about it.
+    fn is_astray(&self, url: Option<&str>) -> bool {
+        url.is_some_and(|url| url != self.taken.message.url)
+    }
+}
+
 /// Whether others may have taken a message meanwhile.
 pub fn is_lease_over(sent: &Sent, now: DateTime<Utc>) -> bool {
     sent.answer.at + LEASE < now
@@ -98,12 +106,14 @@ impl Health {
 /// Notes what became of messages to one endpoint, and how that does.
 pub fn finish(tx: &mut Tx, endpoint: Uuid, sent: &[Sent]) -> Result<Vec<Outcome>> {
     let found = of(tx.workspace).filter(e::id.eq(endpoint));
-    let before: Option<Health> =
-        found.select(Health::as_select()).for_no_key_update().first(tx.pg).optional()?;
-    let outcomes = settle(tx, sent)?;
+    let found = found.select((Health::as_select(), e::url)).for_no_key_update();
+    let (before, url): (Option<Health>, Option<String>) = found.first(tx.pg).optional()?.unzip();
+    let url = url.as_deref();
+    let outcomes = settle(tx, sent, url)?;
     let (mut after, mut end) = (before.clone(), None);
     for (one, outcome) in sent.iter().zip(&outcomes) {
-        if let (Some(health), true) = (&mut after, *outcome != Outcome::Lost) {
+        let counts = *outcome != Outcome::Lost && !one.is_astray(url);
+        if let (Some(health), true) = (&mut after, counts) {
             health.after(&one.answer, tx.now);
             end = health.end(&one.answer, tx.now).or(end);
         }
@@ -136,8 +146,9 @@ struct Settled {
 }
 
 /// Notes what became of messages, but for those whose lease was lost: whoever has them now decides.
-fn settle(tx: &mut Tx, sent: &[Sent]) -> Result<Vec<Outcome>> {
-    let fates: Vec<Fate> = sent.iter().map(|one| Fate::of(one, tx.now)).collect();
+fn settle(tx: &mut Tx, sent: &[Sent], url: Option<&str>) -> Result<Vec<Outcome>> {
+    let fates: Vec<Fate> =
+        sent.iter().map(|one| Fate::of(one, one.is_astray(url), tx.now)).collect();
     let answers = || sent.iter().map(|one| &one.answer);
     let settled: Vec<Settled> = diesel::sql_query(SETTLE)
         .bind::<SqlUuid, _>(tx.workspace)
@@ -171,9 +182,10 @@ struct Fate {
 }
 
 impl Fate {
-    fn of(Sent { taken, answer }: &Sent, now: DateTime<Utc>) -> Self {
+    fn of(Sent { taken, answer }: &Sent, is_astray: bool, now: DateTime<Utc>) -> Self {
         let failures = taken.failures + i32::from(!answer.is_success());
         let next = match schedule::delay(failures) {
+            Some(delay) if is_astray => Some(now + delay),
             Some(delay) if !answer.is_gone() => {
                 Some((now + delay).max(answer.retry_after.unwrap_or(now)))
             }

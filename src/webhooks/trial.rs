@@ -1,28 +1,54 @@
 //! Trying an endpoint out: one message now, and what came back.
 
-use std::sync::LazyLock;
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
 use actix_web::{HttpRequest, post};
 use serde::Serialize;
 use serde_json::{Value, json};
-use tokio::sync::{Semaphore, oneshot};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::aside::aside;
 use super::endpoints::change;
 use super::events;
 use super::queue::Address;
 use super::send::{Answer, Message};
+use super::shares::Shares;
 use crate::auth::{Caller, Scope, blocking};
-use crate::db::{Conn, Server, Session, id};
+use crate::db::{Conn, Server, Session, WorkspaceId, id};
 use crate::error::{Error, Result};
 use crate::http::boundary::is_dry_run;
 use crate::http::{Path, Reply};
 use crate::values::free::FreeObject;
 
 /// How many endpoints one process tries out at a time.
-const AT_A_TIME: usize = 4;
-static TURNS: LazyLock<Semaphore> = LazyLock::new(|| Semaphore::new(AT_A_TIME));
+const AT_A_TIME: usize = 16;
+static TURNS: LazyLock<Mutex<Shares>> = LazyLock::new(|| Mutex::new(Shares::of(AT_A_TIME)));
+
+/// The right to try an endpoint of a workspace out.
+struct Turn(WorkspaceId);
+
+impl Turn {
+    /// 503 while the workspace has its share.
+    fn take(workspace: WorkspaceId) -> Result<Self> {
+        let mut turns = turns();
+        if turns.room(workspace) == 0 {
+            return Err(Error::unavailable("too many webhook tests"));
+        }
+        turns.take(workspace);
+        Ok(Self(workspace))
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        turns().give_back(self.0);
+    }
+}
+
+fn turns() -> MutexGuard<'static, Shares> {
+    TURNS.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// What an endpoint answered.
 #[derive(Debug, Serialize, ToSchema)]
@@ -65,25 +91,16 @@ pub async fn test_webhook_endpoint(
 ) -> Result<Reply> {
     let (app, session) = caller.must(Scope::WebhooksWrite)?.steps();
     let is_dry_run = is_dry_run(&req)?;
-    let _turn = TURNS.try_acquire().map_err(|_all| Error::unavailable("too many webhook tests"))?;
+    let _turn = Turn::take(session.home)?;
     let agent = app.outbound.clone();
     let message = blocking(move || {
         app.db.read(Server::Primary, &session, &|conn| message(conn, &session, *endpoint))
     })
     .await?;
     let id = message.id;
-    let answer = if is_dry_run { None } else { Some(send(message, agent).await?) };
+    let send = move || message.send(&agent);
+    let answer = if is_dry_run { None } else { Some(aside("webhook-test", send).await?) };
     Reply::json(actix_web::http::StatusCode::OK, &WebhookTest::new(id, answer))
-}
-
-/// On a thread of its own: those of the service are for the database.
-async fn send(message: Message, agent: ureq::Agent) -> Result<Answer> {
-    let (tell, told) = oneshot::channel();
-    std::thread::Builder::new()
-        .name("webhook-test".into())
-        .spawn(move || drop(tell.send(message.send(&agent))))
-        .map_err(|error| Error::unavailable(error.to_string()))?;
-    told.await.map_err(|gone| Error::internal(gone.to_string()))
 }
 
 /// Something that did not happen, in the shape of what does.

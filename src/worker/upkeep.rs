@@ -62,8 +62,9 @@ pub fn schedule(app: &App) -> Result<()> {
     for (kind, cron) in CRONS.iter() {
         let due = cron.find_previous_occurrence(&now, true);
         let due = due.map_err(|error| Error::internal(format!("{kind}: {error}")))?;
-        if app.scheduled.is_new(kind, due.timestamp()) {
+        if !app.scheduled.knows(kind, due.timestamp()) {
             app.db.system(|pg| queue(pg, kind, due, now))?;
+            app.scheduled.note(kind, due.timestamp());
         }
     }
     Ok(())
@@ -101,25 +102,52 @@ fn make_partitions(app: &App) -> Result<()> {
     app.db.system(|pg| crate::db::partitions::make(pg, &months))
 }
 
-/// Removes what nobody can ask for any more.
+/// What removes things that nobody can ask for any more, as of a time.
+type Prune = fn(&mut PgConnection, DateTime<Utc>) -> Result<()>;
+
+const PRUNES: [(&str, Prune); 9] = [
+    ("idempotency_keys", prune_answers),
+    ("touchpoint_keys", prune_keys),
+    ("refresh_tokens", prune_tokens),
+    ("privacy", privacy::prune),
+    ("connectors", connectors::prune),
+    ("bulk", bulk::prune),
+    ("feed", |pg, now| feed::prune(pg, now - feed::REMEMBERED_FOR)),
+    ("webhooks", webhooks::prune),
+    ("jobs", |pg, now| jobs::prune(pg, now - JOBS_KEPT_FOR)),
+];
+
+/// Removes what nobody can ask for any more. What fails keeps nothing else from being removed, and is
+/// tried again.
 fn prune(app: &App) -> Result<()> {
     let now = Utc::now();
-    let answers = now - crate::http::idempotency::KEPT_FOR;
-    app.db.system(|pg| {
-        diesel::delete(idempotency_keys::table.filter(idempotency_keys::created_at.lt(answers)))
-            .execute(pg)?;
-        let keys =
-            touchpoint_keys::table.filter(touchpoint_keys::created_at.lt(now - KEYS_KEPT_FOR));
-        diesel::delete(keys).execute(pg)?;
-        diesel::delete(refresh_tokens::table.filter(refresh_tokens::expires_at.lt(now)))
-            .execute(pg)?;
-        privacy::prune(pg, now)?;
-        connectors::prune(pg, now)?;
-        bulk::prune(pg, now)?;
-        feed::prune(pg, now - feed::REMEMBERED_FOR)?;
-        webhooks::prune(pg, now)?;
-        jobs::prune(pg, now - JOBS_KEPT_FOR)
-    })
+    let mut pruned = Ok(());
+    for (what, prune) in PRUNES {
+        if let Err(error) = app.db.system(|pg| prune(pg, now)) {
+            log::warn!("{what} are not pruned: {error}");
+            pruned = Err(error);
+        }
+    }
+    pruned
+}
+
+fn prune_answers(pg: &mut PgConnection, now: DateTime<Utc>) -> Result<()> {
+    let before = now - crate::http::idempotency::KEPT_FOR;
+    diesel::delete(idempotency_keys::table.filter(idempotency_keys::created_at.lt(before)))
+        .execute(pg)?;
+    Ok(())
+}
+
+fn prune_keys(pg: &mut PgConnection, now: DateTime<Utc>) -> Result<()> {
+    let before = now - KEYS_KEPT_FOR;
+    diesel::delete(touchpoint_keys::table.filter(touchpoint_keys::created_at.lt(before)))
+        .execute(pg)?;
+    Ok(())
+}
+
+fn prune_tokens(pg: &mut PgConnection, now: DateTime<Utc>) -> Result<()> {
+    diesel::delete(refresh_tokens::table.filter(refresh_tokens::expires_at.lt(now))).execute(pg)?;
+    Ok(())
 }
 
 /// Takes one step after another in each of these workspaces until there is none left to take.

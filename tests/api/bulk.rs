@@ -6,6 +6,7 @@ mod files;
 mod resume;
 mod revert;
 mod shops;
+mod work;
 
 use std::sync::LazyLock;
 

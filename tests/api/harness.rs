@@ -114,6 +114,24 @@ impl App {
         ecrm::app::App::new(config, &url).expect("an app")
     }
 
+    /// What a process would have whose clock is an hour ahead of the database's: it is the database
+    /// that is behind.
+    pub fn ahead(&self) -> ecrm::app::App {
+        let mut pg = self.owner();
+        pg.batch_execute(
+            "create schema behind;
+             grant usage on schema behind to ecrm_app;
+             create function behind.now() returns timestamptz language sql stable
+                 as $$ select pg_catalog.now() - interval '1 hour' $$;
+             do $$ begin
+                 execute format('alter role ecrm_app in database %I
+                                 set search_path = behind, pg_catalog, public', current_database());
+             end $$",
+        )
+        .expect("another clock");
+        self.twin()
+    }
+
     /// A new workspace with a key of these scopes.
     pub fn workspace(&self, scopes: &[&str]) -> Client {
         let slug = format!("t-{}", Uuid::new_v4().simple());

@@ -2,6 +2,7 @@
 
 mod delivering;
 mod endpoints;
+mod queue;
 mod sink;
 
 use std::sync::LazyLock;
@@ -23,8 +24,12 @@ static SENDING: LazyLock<App> = LazyLock::new(|| {
 
 /// Does what `ecrm serve` does in the background.
 fn send(app: &App) -> std::thread::JoinHandle<()> {
-    ecrm::journal::live::start(app.state.clone()).expect("a thread");
-    ecrm::webhooks::deliver::start(app.state.clone()).expect("a thread")
+    send_as(&app.state)
+}
+
+fn send_as(state: &ecrm::app::App) -> std::thread::JoinHandle<()> {
+    ecrm::journal::live::start(state.clone()).expect("a thread");
+    ecrm::webhooks::deliver::start(state.clone()).expect("a thread")
 }
 
 /// A new workspace of it.

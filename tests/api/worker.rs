@@ -125,9 +125,10 @@ fn a_worker_that_was_thought_dead_writes_nothing_more() {
     assert_eq!(next.finish(&app.state.db, &Ok(())).expect("a change"), End::Completed);
 }
 
-/// The lease of a job whose transaction is open does not end, however long that takes.
+/// The lease of a job whose transaction is open does not end, however long that takes, nor that of one
+/// whose worker goes from one transaction to the next.
 #[test]
-fn a_job_is_not_taken_from_an_open_transaction() {
+fn a_job_is_not_taken_from_an_open_transaction_nor_right_after() {
     let app = App::alone(&[]);
     let client = app.workspace(&["*"]);
     let session = queue(&app, &client, Priority::Normal, 1);
@@ -137,10 +138,55 @@ fn a_job_is_not_taken_from_an_open_transaction() {
     sql(&app, "update jobs set locked_until = now() - interval '1 second' where queue = 'tests'");
     db.write(&leased, &|_tx| {
         jobs::release_expired(db).expect("nothing to release");
-        jobs::extend(db, leased.lease.as_ref().expect("a lease").worker).expect("passed over");
+        jobs::extend(db, leased.lease.as_ref().expect("a lease").worker).expect("a heartbeat");
         Ok(Outcome::Commit(()))
     })
     .expect("done");
+    jobs::release_expired(db).expect("nothing to release");
+    assert_eq!(job.finish(db, &Ok(())).expect("a change"), End::Completed);
+}
+
+/// A process that must end gives back what it does not finish, and may be in the middle of it.
+#[test]
+fn a_job_begins_elsewhere_only_when_the_last_transaction_of_its_worker_has_ended() {
+    let app = App::alone(&[]);
+    let client = app.workspace(&["*"]);
+    let session = queue(&app, &client, Priority::Normal, 1);
+    let job = claim(&app, &mut turn(Priority::Bulk)).expect("a job");
+    let leased = Session { lease: job.lease(), ..session };
+    let db = &app.state.db;
+    let worker = leased.lease.as_ref().expect("a lease").worker;
+    db.write(&leased, &|_tx| {
+        assert_eq!(jobs::give_back(db, worker).expect("given back"), 1);
+        assert!(claim(&app, &mut turn(Priority::Bulk)).is_none(), "it is still worked on");
+        Ok(Outcome::Commit(()))
+    })
+    .expect("done");
+    let next = claim(&app, &mut turn(Priority::Bulk)).expect("the same job");
+    assert_eq!((next.id, next.attempts), (job.id, 1));
+    let late = db.write(&leased, &|_tx| Ok(Outcome::Commit(())));
+    assert!(late.expect_err("another has the job").to_string().contains("another worker"));
+}
+
+#[test]
+fn who_holds_a_job_is_decided_by_the_clock_of_the_database() {
+    let app = App::alone(&[]);
+    let client = app.workspace(&["*"]);
+    queue(&app, &client, Priority::Normal, 1);
+    let db = &app.ahead().db;
+    let worker = Uuid::now_v7();
+    let job = Turn::new(worker, Priority::Bulk).claim(db).expect("a claim").expect("a job");
+    let seconds_left = || {
+        let left =
+            "select extract(epoch from locked_until - (now() - interval '1 hour'))::bigint as n
+                      from jobs where queue = 'tests'";
+        number(&app, left)
+    };
+    assert!((1..=60).contains(&seconds_left()), "{} seconds", seconds_left());
+    jobs::release_expired(db).expect("nothing to release");
+    jobs::extend(db, worker).expect("a heartbeat");
+    assert!((1..=60).contains(&seconds_left()), "{} seconds", seconds_left());
+    jobs::release_expired(db).expect("nothing to release");
     assert_eq!(job.finish(db, &Ok(())).expect("a change"), End::Completed);
 }
 
@@ -228,6 +274,57 @@ fn upkeep_is_queued_once_however_many_workers_there_are() {
     let most = "select coalesce(max(n), 0)::bigint as n from (select count(*) as n from jobs
                  where queue = 'maintenance' group by kind, payload) t";
     assert_eq!(number(&app, most), 1);
+}
+
+/// What could not be queued is queued in the next second, not in the next period.
+#[test]
+fn upkeep_that_could_not_be_queued_is_queued_later() {
+    let app = App::alone(&[]);
+    let round = || ecrm::worker::round(&app.state, Uuid::now_v7());
+    sql(&app, "revoke insert on jobs from ecrm_app");
+    round().expect_err("nothing can be queued");
+    sql(&app, "grant insert on jobs to ecrm_app");
+    round().expect("a round");
+    let queued = "select count(distinct kind) as n from jobs where queue = 'maintenance'";
+    assert_eq!(number(&app, queued), 5);
+}
+
+/// Jobs that finished so many days ago.
+fn finished(app: &App, client: &Client, n: i64, days: i64) {
+    sql(
+        app,
+        &format!(
+            "insert into jobs (workspace_id, id, queue, kind, payload, state, run_at, attempts,
+                               max_attempts, created_at, finished_at)
+             select '{}', gen_random_uuid(), 'tests', 'tests.done', '{{}}', 'completed', at, 1, 10, at, at
+               from generate_series(1, {n}), (select now() - interval '{days} days' as at) as finished",
+            client.workspace_id
+        ),
+    );
+}
+
+#[test]
+fn what_finished_long_ago_is_removed_page_by_page() {
+    let app = App::alone(&[]);
+    let (many, few) = (app.workspace(&["*"]), app.workspace(&["*"]));
+    finished(&app, &many, 6000, 31);
+    finished(&app, &many, 6000, 29);
+    finished(&app, &few, 1, 31);
+    ecrm::worker::round(&app.state, Uuid::now_v7()).expect("a round");
+    assert_eq!(number(&app, "select count(*) as n from jobs where queue = 'tests'"), 6000);
+}
+
+#[test]
+fn what_cannot_be_removed_keeps_nothing_else() {
+    let app = App::alone(&[]);
+    let client = app.workspace(&["*"]);
+    finished(&app, &client, 1, 31);
+    sql(&app, "revoke delete on refresh_tokens, webhook_deliveries from ecrm_app");
+    ecrm::worker::round(&app.state, Uuid::now_v7()).expect("a round");
+    assert_eq!(number(&app, "select count(*) as n from jobs where queue = 'tests'"), 0);
+    let again = "select count(*) as n from jobs
+                  where kind = 'maintenance.prune' and state = 'queued' and last_error is not null";
+    assert_eq!(number(&app, again), 1, "it is tried again");
 }
 
 /// Real threads: everything is done, and they end when they are asked to.

@@ -1,7 +1,7 @@
 """Lets the libraries of Standard Webhooks verify what the service sends.
 
-The receivers are those of the README, as they stand there, with the libraries for Node and Python; a third
-message is verified by Svix's library and, for the key pair, by Node's own Ed25519.
+The receivers are those of the README, as they stand there, with the libraries for Node and Python and by hand
+in PHP; another message is verified by Svix's library and, for the key pair, by Node's own Ed25519.
 """
 
 import http.server
@@ -20,6 +20,13 @@ import serving
 
 HERE = pathlib.Path(__file__).resolve().parent
 SECONDS = 30
+# What the recipe in PHP leaves to the reader: to do something with what it believes.
+SHOWN = """
+if (http_response_code() === 204) {
+    $event = json_decode($body, true);
+    file_put_contents('php://stdout', "{$event['type']} {$event['data']['customer_id']}\\n");
+}
+"""
 
 
 def recipe(language):
@@ -113,4 +120,7 @@ def try_libraries(home, api):
     try_receiver("standardwebhooks for Node", owner, ["node", scripts / "receiver.mjs"], os.environ)
     python = home / "venv" / "bin" / "python"
     try_receiver("standardwebhooks for Python", owner, [python, scripts / "receiver.py"], os.environ)
+    (scripts / "receiver.php").write_text(f"<?php\n{recipe('php')}{SHOWN}", encoding="utf-8")
+    php = f'exec php -d display_errors=0 -S "127.0.0.1:$PORT" {scripts / "receiver.php"}'
+    try_receiver("by hand in PHP", owner, ["sh", "-c", php], os.environ)
     try_verifiers(owner, scripts, os.environ)

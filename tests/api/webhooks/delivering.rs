@@ -211,22 +211,67 @@ fn an_endpoint_that_nothing_reaches_for_five_days_is_disabled() {
 }
 
 #[test]
-fn an_endpoint_that_asks_for_a_pause_gets_it() {
+fn an_endpoint_that_asks_for_a_pause_gets_it_whatever_it_refuses_with() {
     let client = sending();
-    let sink = Sink::new(Mode::Head(503, "retry-after: 3600\r\n"));
-    let id = told_of_visits(&client, &sink);
+    let ask = |status| {
+        let sink = Sink::new(Mode::Head(status, "retry-after: 3600\r\n"));
+        let id = told_of_visits(&client, &sink);
+        (status, sink, id)
+    };
+    let asked = [301, 404, 429, 500, 503].map(ask);
     happen(&client, &customer(&client), "first");
-    let refused = wait_for("a refusal", || {
-        deliveries(&client, &id).pop().filter(|one| one["last_status_code"] == 503)
-    });
     let hour = Utc::now() + TimeDelta::minutes(55);
-    assert!(time(&refused["next_attempt_at"]) > hour, "{refused}");
-    let paused = client.get(&at(&id)).expect(200).json;
-    assert!(time(&paused["paused_until"]) > hour, "{paused}");
+    for (status, _, id) in &asked {
+        let refused = wait_for("a refusal", || {
+            deliveries(&client, id).pop().filter(|one| one["last_status_code"] == *status)
+        });
+        assert!(time(&refused["next_attempt_at"]) > hour, "{refused}");
+        let paused = client.get(&at(id)).expect(200).json;
+        assert!(time(&paused["paused_until"]) > hour, "{paused}");
+    }
     happen(&client, &customer(&client), "second");
-    wait_for("the second", || (deliveries(&client, &id).len() == 2).then_some(()));
+    let (_, _, last) = &asked[4];
+    wait_for("the second", || (deliveries(&client, last).len() == 2).then_some(()));
     std::thread::sleep(Duration::from_millis(1500));
-    assert_eq!(sink.came().len(), 1, "nothing is sent meanwhile");
+    let came = asked.iter().map(|(_, sink, _)| sink.came().len());
+    assert_eq!(came.collect::<Vec<_>>(), [1; 5], "nothing is sent meanwhile");
+}
+
+/// A message is under way to the old address while the endpoint is given another.
+#[test]
+fn what_a_former_address_says_ends_nothing() {
+    let client = sending();
+    let (former, sink) = (Sink::new(Mode::Slow(5000, 410)), Sink::new(Mode::Status(200)));
+    let id = told_of_visits(&client, &former);
+    happen(&client, &customer(&client), "first");
+    wait_for("it to be under way", || former.came().pop());
+    client.patch(&at(&id), json!({ "url": sink.url })).expect(200);
+    let noted = wait_for("the answer", || {
+        deliveries(&client, &id).pop().filter(|one| one["last_status_code"] == 410)
+    });
+    assert_eq!(noted["status"], "pending", "it is sent to the new address");
+    let found = client.get(&at(&id)).expect(200).json;
+    assert_eq!((&found["status"], &found["failures"]), (&json!("enabled"), &json!(0)));
+    hurry(&client, &id);
+    let arrived = delivery_in(&client, &id, "delivered");
+    assert_eq!((&arrived["attempts"], sink.came().len()), (&json!(2), 1));
+}
+
+#[test]
+fn a_new_address_does_not_pay_for_the_old_one() {
+    let client = sending();
+    let (former, sink) =
+        (Sink::new(Mode::Head(503, "retry-after: 3600\r\n")), Sink::new(Mode::Status(200)));
+    let id = told_of_visits(&client, &former);
+    happen(&client, &customer(&client), "first");
+    wait_for("a pause", || client.get(&at(&id)).json["paused_until"].is_string().then_some(()));
+    let moved = client.patch(&at(&id), json!({ "url": sink.url })).expect(200).json;
+    for field in ["paused_until", "failing_since"] {
+        assert_eq!(moved[field], Value::Null, "{field}");
+    }
+    assert_eq!(moved["failures"], 0);
+    happen(&client, &customer(&client), "second");
+    wait_for("the second", || sink.came().pop());
 }
 
 #[test]
@@ -318,7 +363,7 @@ fn events_of_one_customer_wait_for_each_other_and_for_three_failures_at_most() {
 #[test]
 fn no_more_is_under_way_to_an_endpoint_than_it_wants() {
     let client = sending();
-    let sink = Sink::new(Mode::Slow(150));
+    let sink = Sink::new(Mode::Slow(150, 200));
     let body = json!({ "url": sink.url, "event_types": [VISITS], "max_concurrency": 2 });
     endpoint(&client, body);
     for n in 0..12 {
@@ -437,7 +482,7 @@ fn stopping_waits_for_what_is_under_way_and_takes_nothing_new() {
     let app = App::alone(&[("ECRM_WEBHOOK_ALLOW_PRIVATE", "1")]);
     let thread = send(&app);
     let client = app.workspace(&["*"]);
-    let sink = Sink::new(Mode::Slow(1500));
+    let sink = Sink::new(Mode::Slow(1500, 200));
     let body = json!({ "url": sink.url, "event_types": [VISITS], "max_concurrency": 1 });
     let id = endpoint(&client, body).id();
     for name in ["first", "second"] {

@@ -17,8 +17,8 @@ pub enum Mode {
     Status(u16),
     /// With a status and these lines more in the head.
     Head(u16, &'static str),
-    /// Says yes after so many milliseconds.
-    Slow(u64),
+    /// Answers with a status after so many milliseconds.
+    Slow(u64, u16),
     /// Takes the message and never answers.
     Hang,
     /// Says yes, a byte at a time.
@@ -139,9 +139,9 @@ fn reply(mut stream: TcpStream, mode: &Mode) {
     match mode {
         Mode::Status(status) => drop(stream.write_all(&plain(*status, ""))),
         Mode::Head(status, lines) => drop(stream.write_all(&plain(*status, lines))),
-        Mode::Slow(ms) => {
+        Mode::Slow(ms, status) => {
             std::thread::sleep(Duration::from_millis(*ms));
-            drop(stream.write_all(&plain(200, "")));
+            drop(stream.write_all(&plain(*status, "")));
         }
         Mode::Hang => std::thread::sleep(Duration::from_secs(60)),
         Mode::Drip => {
