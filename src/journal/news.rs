@@ -131,7 +131,8 @@ mod tests {
                 properties: json!({ "name": "x".repeat(bytes) }),
             };
             let entry = change.entry(Uuid::now_v7(), json!({ "type": "system" }));
-            Event { sequence, touchpoint: entry.stored(Utc::now()).unwrap() }
+            let touchpoint = entry.stored(Utc::now()).unwrap();
+            Event { sequence, touchpoint, is_backfill: false }
         };
         Stretch { events: (after + 1..=upto).map(event).collect(), upto }
     }
