@@ -154,7 +154,7 @@ pub const TABLES: &[Columns] = &[
             "source_updated_at",
         ],
     ),
-    table("changes", NONE, NONE, &["sequence", "touchpoint_ids", "recorded_at"]),
+    table("changes", NONE, NONE, &["sequence", "touchpoint_ids", "recorded_at", "is_backfill"]),
     table(
         "channels",
         NONE,
@@ -515,7 +515,7 @@ pub const TABLES: &[Columns] = &[
     ),
     // The hash is made with a key that no table holds, and stays so that nobody is written to again.
     table("suppressions", NONE, NONE, &["channel_type", "address_hash", "reason", "until"]),
-    table("outbox", NONE, NONE, &["touchpoint_ids", "appended_at"]),
+    table("outbox", NONE, NONE, &["touchpoint_ids", "appended_at", "is_backfill"]),
     table("tags", NONE, NONE, &["name", "color", "description"]),
     table("touchpoint_counts", NONE, NONE, &["at", "channel_id", "type", "slot", "n"]),
     table("touchpoint_keys", &["message_id"], NONE, &["source", "touchpoint_id"]),
