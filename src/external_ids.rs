@@ -52,6 +52,8 @@ pub enum Owner {
     Product,
     Order,
     Cart,
+    /// The order that a payment provider's payment is for.
+    Payment,
 }
 
 impl Owner {
@@ -62,6 +64,7 @@ impl Owner {
             Self::Product => "product",
             Self::Order => "order",
             Self::Cart => "cart",
+            Self::Payment => "payment",
         }
     }
 }
@@ -122,6 +125,28 @@ pub fn claim(tx: &mut Tx, owner: Owner, record: Uuid, references: &[ExternalId])
         .on_conflict_do_nothing()
         .execute(tx.pg)?;
     if inserted == references.len() { Ok(()) } else { Err(taken(tx, owner, record, references)?) }
+}
+
+/// Lets a reference lead to a record, wherever it led before.
+pub fn point(tx: &mut Tx, owner: Owner, reference: &ExternalId, record: Uuid) -> Result<()> {
+    diesel::insert_into(external_ids::table)
+        .values((
+            external_ids::workspace_id.eq(tx.workspace),
+            external_ids::resource.eq(owner.as_str()),
+            external_ids::source.eq(&reference.source),
+            external_ids::external_id.eq(&reference.id),
+            external_ids::resource_id.eq(record),
+        ))
+        .on_conflict((
+            external_ids::workspace_id,
+            external_ids::resource,
+            external_ids::source,
+            external_ids::external_id,
+        ))
+        .do_update()
+        .set(external_ids::resource_id.eq(record))
+        .execute(tx.pg)?;
+    Ok(())
 }
 
 /// What an upsert by `reference` does about a refusal to create: where somebody made the record a

@@ -167,12 +167,12 @@ fn session(app: &App, workspace: WorkspaceId) -> Result<Session> {
     app.db.system(|pg| workspaces::own_session(pg, workspace))
 }
 
-/// Counts what customers spent again, live and test, in another currency of the workspace.
 /// Messages of shops know whom they are about only once they were understood.
 fn erase(app: &App, session: &Session, job: &Job) -> Result<()> {
     privacy::erase(app, session, job, connectors::forget)
 }
 
+/// Counts what customers spent again, live and test, in another currency of the workspace.
 fn recount_orders(app: &App, session: &Session, _: &Job) -> Result<()> {
     let workspace = app.db.system(|pg| Workspace::get(pg, session.home))?;
     let place = |livemode| workspace.session(livemode, Actor::SYSTEM, Via::default()).workspace;

@@ -21,6 +21,7 @@ use crate::error::{Error, Result};
 use crate::http::IfMatch;
 use crate::http::json::from_value;
 use crate::jobs::Job;
+use crate::journal;
 use crate::orders::{self, Order};
 use crate::organizations::{self, Organization, OrganizationPatch};
 use crate::products::{self, Product, ProductPatch};
@@ -94,6 +95,9 @@ fn step(tx: &mut Tx, import: Uuid) -> Result<bool> {
         audit::done(tx, "import.reverted", import)?;
         row.advance(tx, JobStatus::Reverted)?;
         return Ok(false);
+    }
+    if row.settings.parse::<ImportSettings>()?.backfill {
+        journal::backfill(tx);
     }
     let mut kept = Vec::new();
     let mut shifts = Shifts::default();
@@ -217,7 +221,10 @@ fn undo(
         (BulkResource::Products, None) => products::delete(tx, id, as_left)?,
         (BulkResource::Products, Some(former)) => {
             let now = Product::lock(tx, id)?.attributes.parse()?;
-            let patch: ProductPatch = from_value(back(former, &now))?;
+            let mut former = back(former, &now);
+            // When the source last told stays: what it told before that is old.
+            former.as_object_mut().map(|former| former.remove("source_updated_at"));
+            let patch: ProductPatch = from_value(former)?;
             patch.apply(tx, id, as_left)?;
         }
         (BulkResource::Orders, None) => orders::delete(tx, id, as_left)?,

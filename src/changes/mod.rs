@@ -215,6 +215,9 @@ impl Poll {
 
     /// Reads on until there is something to show, or it is time to answer.
     async fn wait(&self, mut seen: Seen) -> Result<Seen> {
+        if !seen.shown.is_empty() {
+            return Ok(seen);
+        }
         let mut listener = self.app.feeds.listen(&self.session)?;
         while seen.shown.is_empty() && !self.is_over(&listener) {
             let place = seen.place;
@@ -270,7 +273,7 @@ impl Poll {
 /// empty message that moves the id past what the filter hides.
 ///
 /// A browser gives a stream up at any status but 200. So where others get 503, or 429, who accepts
-/// `text/event-stream` is answered with an empty stream that says when to come again (`retry: 5000`).
+/// `text/event-stream` is answered with an empty stream that says when to come again (`retry: …`).
 /// 429 `too_many_listeners`: as many streams and waiting polls of the workspace are open as may be
 /// (`ECRM_STREAMS_PER_WORKSPACE`).
 #[utoipa::path(tag = "changes", security(("bearer" = ["touchpoints:read"])), params(ChangesStart, ChangeFilter, TokenInAddress), responses((status = 200, body = String, content_type = "text/event-stream", description = "The stream."), (status = 410)))]

@@ -60,9 +60,7 @@ fn scopes(topic: &str) -> Option<&'static [Scope]> {
     let begins = |words: &[&str]| words.iter().any(|word| topic.starts_with(word));
     match topic {
         "customers/create" | "customers/update" | "customers/enable" | "customers/disable"
-        | "customer.created" | "customer.updated" => {
-            Some(&[Scope::CustomersWrite, Scope::ConsentsWrite])
-        }
+        | "customer.created" | "customer.updated" => Some(&[Scope::CustomersWrite]),
         "refunds/create" | "refund.created" => Some(&[]),
         _ if begins(&["orders/", "order.", "payment_intent.", "charge.", "checkout.session."]) => {
             Some(&[])
@@ -78,8 +76,8 @@ fn scopes(topic: &str) -> Option<&'static [Scope]> {
 /// For shops that do not repeat a webhook nobody answered, and for their history: send what their own
 /// API lists, page by page, as much at once as a request body takes. What is known already, or older than
 /// what is known, changes nothing. Each item is taken in, or refused, on its own. Customers need
-/// `customers:write` and `consents:write` besides, carts `carts:write`, products `products:write`; what
-/// people ask about their own data is not imported.
+/// `customers:write` besides, carts `carts:write`, products `products:write`; with `consents:write` also
+/// what people said to marketing is entered. What they ask about their own data is not imported.
 #[utoipa::path(tag = "connectors", security(("bearer" = ["orders:write"])), params(("channel_id" = Uuid, Path, description = "Id of the channel")), responses((status = 207, body = Batch)))]
 #[post("/connectors/{channel_id}/import")]
 pub async fn import_connector_records(
@@ -92,6 +90,7 @@ pub async fn import_connector_records(
     for scope in scopes.unwrap_or_default() {
         caller.must(*scope)?;
     }
+    let takes_consent = caller.must(Scope::ConsentsWrite).is_ok();
     grant.charge(import.items.len())?;
     grant
         .write(move |tx| {
@@ -106,7 +105,8 @@ pub async fn import_connector_records(
                 };
                 let (channel, provider, source) =
                     (shop.channel, shop.provider, shop.source.clone());
-                let done = News { tx, channel, provider, source }.take(&import.topic, &body)?;
+                let done = News { tx, channel, provider, source, takes_consent }
+                    .take(&import.topic, &body)?;
                 match done.resource {
                     Some((_, id)) => Ok((if done.is_new { 201 } else { 200 }, id)),
                     None => {

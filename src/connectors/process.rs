@@ -84,6 +84,8 @@ pub struct News<'n, 't> {
     pub provider: Provider,
     /// What the records of the shop are called ours by: `source` in their outside ids.
     pub source: String,
+    /// Whether what people said to marketing is entered, too.
+    pub takes_consent: bool,
 }
 
 impl News<'_, '_> {
@@ -177,6 +179,7 @@ impl News<'_, '_> {
                 };
                 self.give_way(payment, id)?;
                 let reference = self.reference(&payment.external_id);
+                external_ids::point(self.tx, Owner::Payment, &reference, id)?;
                 let patch = OrderPatch {
                     external_ids: Some(Jsonb(reference.joined_to(kept.external_ids.clone()))),
                     ..patch
@@ -220,7 +223,13 @@ impl News<'_, '_> {
         {
             return Ok(Some(id));
         }
-        outside(self.tx, &self.source, &payment.external_id)
+        // One that an earlier event named, though this one does not.
+        let reference = self.reference(&payment.external_id);
+        let paid = external_ids::find(self.tx, Owner::Payment, &reference.source, &reference.id)?;
+        match paid {
+            Some(id) if Order::exists(self.tx, id)? => Ok(Some(id)),
+            _ => outside(self.tx, &reference.source, &reference.id),
+        }
     }
 
     /// Records a customer as the shop knows them.
@@ -269,6 +278,9 @@ impl News<'_, '_> {
 
     /// Enters what somebody said in the shop. A refusal that was said here is not ended by it.
     fn consent(&mut self, customer: Uuid, said: NativeConsent) -> Result<()> {
+        if !self.takes_consent {
+            return Ok(());
+        }
         let consent = NewConsent {
             channel_type: ChannelType::Email,
             purpose: ConsentPurpose::Marketing,

@@ -25,6 +25,8 @@ pub fn take(news: &mut News, topic: &str, body: &Value) -> Result<Done> {
         | "charge.captured"
         | "checkout.session.completed"
         | "checkout.session.async_payment_succeeded" => paid(news, &event, &object),
+        // So some versions of the API tell that an authorization was let go.
+        "charge.refunded" if object.0["captured"] == false => let_go(news, &object),
         "charge.refunded" => refunded(news, &event, &object),
         "charge.expired" | "payment_intent.canceled" => let_go(news, &object),
         _ => Ok(Done::ignored("a type that is not used")),
@@ -85,10 +87,14 @@ fn let_go(news: &mut News, object: &Fields) -> Result<Done> {
 /// What was paid back in all; what no earlier event told of is one refund. It had been paid before.
 fn refunded(news: &mut News, event: &Fields, charge: &Fields) -> Result<Done> {
     let Some(payment) = payment(charge) else { return Ok(Done::ignored("no payment")) };
-    let Some(refunded) = amount(charge, &["amount_refunded"]) else {
-        return Ok(Done::ignored("nothing was paid back"));
-    };
+    let refunded = amount(charge, &["amount_refunded"]).unwrap_or(0);
     let paid = amount(charge, AMOUNTS).unwrap_or(refunded);
+    // What was authorized and not taken counts there as paid back.
+    let released = amount(charge, &["amount"]).unwrap_or(paid) - paid;
+    let refunded = refunded - released;
+    if refunded <= 0 {
+        return Ok(Done::ignored("nothing was paid back"));
+    }
     let told = payment.settled(paid, refunded, event.epoch("created"));
     news.payment(&payment, None, |_| {
         Some(OrderPatch { payment: Some(told.clone()), ..OrderPatch::default() })

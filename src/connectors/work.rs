@@ -37,6 +37,6 @@ fn take(tx: &mut Tx, channel: Uuid, id: Uuid) -> Result<()> {
     let body: Value = serde_json::from_slice(&body)
         .map_err(|_unread| Error::field("#", "invalid_json", "the body is not JSON"))?;
     let Shop { provider, source, .. } = Shop::find(tx, channel)?;
-    let done = News { tx, channel, provider, source }.take(&topic, &body)?;
+    let done = News { tx, channel, provider, source, takes_consent: true }.take(&topic, &body)?;
     events::finish(tx, channel, id, &done)
 }

@@ -16,7 +16,7 @@ const PAYMENTS: usize = 200;
 /// What a provider says of one payment, in minor units of the order's currency.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Payment {
-    /// What it is called by, with the provider's name.
+    /// The provider's id of it.
     pub id: String,
     /// What was paid, in all.
     pub paid: i64,

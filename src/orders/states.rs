@@ -145,6 +145,7 @@ impl OrderPatch {
     /// is as exact as some tell time, the one that says more is the later one.
     pub(super) fn goes_back(&self, known: &OrderRow) -> bool {
         self.said_payment().is_some_and(|said| said < known.financial_status)
+            || self.paid_total.as_ref().is_some_and(|said| said.amount < known.paid_total)
             || self.fulfillment_status.is_some_and(|said| said < known.fulfillment_status)
             || self.status == Some(OrderStatus::Open) && known.status != OrderStatus::Open
     }

@@ -128,11 +128,11 @@ pub fn upsert(
         }
         None => {
             if_match.check(0)?;
+            let given = patch.external_ids.take().unwrap_or_default();
+            patch.external_ids = Some(Jsonb(reference.joined_to(given.0)));
             if let (Some(gone), Told::ByShop) = (deleted(tx, reference)?, told) {
                 return patch.revive(tx, gone);
             }
-            let given = patch.external_ids.take().unwrap_or_default();
-            patch.external_ids = Some(Jsonb(reference.joined_to(given.0)));
             let made = patch.make(tx, reference.source.clone(), told).or_else(|error| {
                 Err(external_ids::unless_raced(tx, Owner::Order, error, reference)?)
             })?;
@@ -147,6 +147,11 @@ fn deleted(tx: &mut Tx, reference: &ExternalId) -> Result<Option<OrderRow>> {
     let found = found.filter(o::external_ids.contains(Jsonb(vec![reference.clone()])));
     let found = found.order(o::deleted_at.desc()).select(OrderRow::as_select());
     Ok(found.for_no_key_update().first(tx.pg).optional()?)
+}
+
+/// Whether an order was called so that was deleted.
+pub fn was_deleted(tx: &mut Tx, reference: &ExternalId) -> Result<bool> {
+    Ok(deleted(tx, reference)?.is_some())
 }
 
 /// An order to be changed, locked until the transaction ends.

@@ -147,6 +147,7 @@ pub struct NewProduct {
     #[schema(value_type = Vec<crate::values::items::Word>, inline, example = json!(["climbing"]), max_items = 100)]
     pub tags: Vec<String>,
     /// When its source says that it last changed it: what is older than what is known changes nothing.
+    #[validate(custom(function = "crate::values::valid::time"))]
     pub source_updated_at: Option<DateTime<Utc>>,
 }
 
@@ -226,6 +227,9 @@ pub struct ProductPatch {
     #[schema(value_type = Option<Vec<crate::values::items::Word>>, inline, example = json!(["climbing"]), max_items = 100)]
     pub tags: Option<Vec<String>>,
     /// When its source says that it last changed it: what is older than what is known changes nothing.
+    #[serde(default, deserialize_with = "never_null")]
+    #[validate(custom(function = "crate::values::valid::time"))]
+    #[schema(nullable = false)]
     pub source_updated_at: Option<DateTime<Utc>>,
 }
 

@@ -45,14 +45,15 @@ pub fn sell(
 ) -> Result<()> {
     let reference = reference(&sale.id);
     let known = external_ids::find(tx, Owner::Order, SOURCE, &sale.id)?;
-    if known.is_some() && !around.sender.may_change_orders {
+    let is_bound = !around.sender.may_change_orders;
+    if is_bound && (known.is_some() || orders::was_deleted(tx, &reference)?) {
         let detail = "a write key records orders and changes none: that needs `orders:write`";
         ignored.push(refused("not_replaced", detail));
         return Ok(());
     }
     let mut patch = sale.patch.clone();
     match &sale.step {
-        SaleStep::Placed | SaleStep::Changed => match late(tx, &sale.step, known, event)? {
+        SaleStep::Placed | SaleStep::Changed => match late(tx, sale, known, event)? {
             Some(late) => patch = late,
             None => begin(around, &mut patch, event, customer, known),
         },
@@ -80,11 +81,11 @@ pub fn sell(
 /// that it was paid was not.
 fn late(
     tx: &mut Tx,
-    step: &SaleStep,
+    sale: &Sale,
     known: Option<Uuid>,
     event: &NewTouchpoint,
 ) -> Result<Option<OrderPatch>> {
-    let Some(id) = known.filter(|_| matches!(step, SaleStep::Placed)) else { return Ok(None) };
+    let Some(id) = known.filter(|_| matches!(sale.step, SaleStep::Placed)) else { return Ok(None) };
     let kept = Order::find(tx, id)?;
     let is_unpaid = kept.financial_status == FinancialStatus::Pending;
     let is_late = is_older(event.occurred_at, kept.source_updated_at);
@@ -92,6 +93,8 @@ fn late(
         financial_status: Some(FinancialStatus::Paid),
         placed_at: event.occurred_at.filter(|at| *at < kept.placed_at),
         paid_at: event.occurred_at,
+        number: sale.patch.number.clone(),
+        cart: sale.patch.cart.clone(),
         ..OrderPatch::default()
     }))
 }
@@ -167,7 +170,7 @@ pub fn fill(
         Some(cart) if is_stale(&report.lines, event, &cart) => {}
         Some(cart) => patch.line_items = lines_of(&report.lines, cart.line_items.0),
     }
-    if let CartLines::Whole(_) = report.lines {
+    if let (CartLines::Whole(_), Some(_)) = (&report.lines, &patch.line_items) {
         patch.source_updated_at = event.occurred_at;
     }
     attempt(tx, ignored, AT, |tx| {

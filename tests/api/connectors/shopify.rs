@@ -258,7 +258,20 @@ fn only_what_a_caller_may_write_is_imported() {
     let channel = client.get(&format!("/v1/channels/{}", shop.channel)).expect(200).json;
     assert_eq!(channel["status"], "active");
     let clerk = client.with_scopes(&["orders:write"]);
-    clerk.post(&import, body("orders/updated", order())).expect(207);
+    let eve = json!({ "id": 9, "email": "eve@mail.example.com",
+                      "email_marketing_consent": { "state": "subscribed" } });
+    let willing = json!({ "id": 8, "email": "eve@mail.example.com", "phone": null, "customer": eve,
+                          "cancelled_at": null });
+    let willing = changed(order(), &willing);
+    let consents = || {
+        let id = client.get("/v1/orders").expect(200).json["data"][0]["customer_id"].clone();
+        let path = format!("/v1/customers/{}/consents", id.as_str().expect("a customer"));
+        client.get(&path).expect(200).json["data"].as_array().map(Vec::len)
+    };
+    clerk.post(&import, body("orders/updated", willing.clone())).expect(207);
+    assert_eq!(consents(), Some(0), "`consents:write` is another right");
+    client.post(&import, body("orders/updated", willing)).expect(207);
+    assert_eq!(consents(), Some(1));
     for topic in ["customers/update", "checkouts/update", "product.updated"] {
         clerk.post(&import, body(topic, bob.clone())).expect_code(403, "insufficient_scope");
     }

@@ -91,6 +91,12 @@ fn a_write_key_records_an_order_and_changes_none() {
     }
     let order = order(&client);
     assert_eq!((&order["version"], &order["total"]["amount"]), (&json!(1), &json!(2750)));
+    // Nor does it bring back what somebody deleted.
+    let path = format!("/v1/orders/{}", order["id"].as_str().expect("an id"));
+    client.delete(&path).expect(204);
+    let result = track(&sender, "Order Completed", completed());
+    assert_eq!(ignored(&result), [("#/properties/order_id", "not_replaced")]);
+    client.get(&path).expect(404);
 }
 
 #[test]
@@ -118,11 +124,14 @@ fn events_may_come_in_any_order() {
     let client = workspace();
     let at = |event: &str, time: &str, total: f64| {
         let products = json!([{ "name": "Rope", "price": total, "quantity": 1 }]);
-        let properties = json!({ "order_id": "1", "currency": "EUR", "products": products });
+        let properties = json!({ "order_id": "1", "currency": "EUR", "products": products,
+                                 "cart_id": "c-9" });
         let body =
             json!({ "userId": "u1", "event": event, "timestamp": time, "properties": properties });
         sent(&client, "/v1/track", body);
     };
+    let viewed = json!({ "cart_id": "c-9", "currency": "EUR" });
+    track(&client, "Checkout Started", viewed);
     at("Order Updated", "2026-03-14T09:00:00Z", 20.0);
     at("Order Completed", "2026-03-14T08:00:00Z", 10.0);
     let order = order(&client);
@@ -132,7 +141,9 @@ fn events_may_come_in_any_order() {
         (&order["financial_status"], &order["paid_at"], &order["placed_at"]),
         (&json!("paid"), &json!("2026-03-14T08:00:00Z"), &json!("2026-03-14T08:00:00Z"))
     );
+    assert_eq!(order["number"], "1");
     assert_eq!(customer(&client, "user_id", "u1")["lifecycle_stage"], "customer");
+    assert_eq!(cart(&client)["status"], "converted");
 }
 
 #[test]
@@ -182,6 +193,10 @@ fn what_is_told_late_of_a_cart_is_not_put_in_twice() {
     assert_eq!(at("Product Added", "2026-03-14T10:00:00Z", one(1)), 3);
     // It was seen before that was put in.
     assert_eq!(at("Cart Viewed", "2026-03-14T09:30:00Z", whole(2)), 3);
+    // What was not seen with the whole cart counts, however late.
+    assert_eq!(at("Product Added", "2026-03-14T09:10:00Z", one(1)), 4);
+    assert_eq!(at("Checkout Started", "2026-03-14T08:30:00Z", whole(9)), 4);
+    assert_eq!(cart(&client)["status"], "checkout");
 }
 
 #[test]
