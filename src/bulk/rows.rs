@@ -22,6 +22,7 @@ use crate::products::{self, NewProduct, Product, ProductPatch};
 use crate::schema::import_changes;
 use crate::sources::Told;
 use crate::touchpoints::{self, NewTouchpoint};
+use crate::values::text::added;
 
 /// What became of a row.
 pub enum Fate {
@@ -255,8 +256,7 @@ fn keep(
         *ids = Some(Jsonb(given.fold(known_ids, |all, one| one.joined_to(all))));
     }
     if let Some(given) = tags {
-        let new = given.drain(..).filter(|tag| !known_tags.contains(tag));
-        *given = known_tags.iter().cloned().chain(new).collect();
+        *given = added(known_tags, std::mem::take(given));
     }
 }
 

@@ -26,6 +26,7 @@ use crate::privacy::{DataRequestKind, NewDataRequest};
 use crate::products::{self, ProductPatch};
 use crate::sources::Told;
 use crate::values::money::Money;
+use crate::values::text::added;
 
 /// Tags that a customer can have.
 const TAGS: usize = 100;
@@ -248,9 +249,9 @@ impl News<'_, '_> {
             return Ok(Done::ignored("older than what is known"));
         }
         let known = Customer::lock(self.tx, customer)?.tags;
-        let new = person.tags.into_iter().filter(|tag| !known.contains(tag));
         // What the company calls its customers beside the shop stays.
-        let tags: Vec<String> = known.iter().cloned().chain(new).take(TAGS).collect();
+        let mut tags = added(&known, person.tags);
+        tags.truncate(TAGS);
         let patch = CustomerPatch {
             first_name: person.first_name.map(Some),
             last_name: person.last_name.map(Some),

@@ -130,7 +130,9 @@ pub fn upsert(
             if_match.check(0)?;
             let given = patch.external_ids.take().unwrap_or_default();
             patch.external_ids = Some(Jsonb(reference.joined_to(given.0)));
-            if let (Some(gone), Told::ByShop) = (deleted(tx, reference)?, told) {
+            if told == Told::ByShop
+                && let Some(gone) = deleted(tx, reference)?
+            {
                 return patch.revive(tx, gone);
             }
             let made = patch.make(tx, reference.source.clone(), told).or_else(|error| {
@@ -146,7 +148,7 @@ fn deleted(tx: &mut Tx, reference: &ExternalId) -> Result<Option<OrderRow>> {
     let found = with_deleted(tx.workspace).filter(o::deleted_at.is_not_null());
     let found = found.filter(o::external_ids.contains(Jsonb(vec![reference.clone()])));
     let found = found.order(o::deleted_at.desc()).select(OrderRow::as_select());
-    Ok(found.for_no_key_update().first(tx.pg).optional()?)
+    Ok(found.first(tx.pg).optional()?)
 }
 
 /// Whether an order was called so that was deleted.

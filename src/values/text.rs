@@ -54,6 +54,12 @@ pub fn is_invisible(c: char) -> bool {
         | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
+/// Words that are known, and those given that are not.
+pub fn added(known: &[String], given: Vec<String>) -> Vec<String> {
+    let new = given.into_iter().filter(|word| !known.contains(word));
+    known.iter().cloned().chain(new).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
