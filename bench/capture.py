@@ -50,9 +50,12 @@ def begin(server):
                "alter system set log_statement = 'all'",
                "alter system set log_parameter_max_length = -1", "select pg_reload_conf()")
     time.sleep(0.3)
+    # The private database ends with the service, and cuts whatever is still connected; a connection
+    # that asked for something since then says so with the new prefix.
+    server.stop()
     from_ = server.pg_log().stat().st_size
     # Two connections, no jobs: nobody else talks while a call is watched.
-    server.restart(ECRM_POOL_SIZE="2", ECRM_RUN_JOBS="0")
+    server.start(ECRM_POOL_SIZE="2", ECRM_RUN_JOBS="0")
     server.call("GET", "/v1/auth/whoami")
     time.sleep(0.1)
     return session_settings(entries(server, from_))
