@@ -570,6 +570,7 @@ diesel::table! {
         line_items -> Jsonb,
         refunded_at -> Timestamptz,
         created_at -> Timestamptz,
+        is_deduced -> Bool,
     }
 }
 

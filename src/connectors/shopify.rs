@@ -223,11 +223,11 @@ fn refund(refund: &Fields, currency: &str) -> NewRefund {
     let came_back = |one: &Fields| one.text("restock_type", 40).as_deref() == Some("return");
     NewRefund {
         external_id: refund.id("id"),
-        amount: Money { amount, currency: currency.to_owned() },
         reason: refund.text("note", 500),
         is_return: lines.iter().any(came_back),
         line_items: lines.iter().filter_map(|line| part(line, "line_item_id")).collect(),
         refunded_at: refund.time("processed_at").or_else(|| refund.time("created_at")),
+        ..NewRefund::of(Money { amount, currency: currency.to_owned() })
     }
 }
 

@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 
 use super::Order;
-use super::refunds::RefundRow;
+use super::refunds::{Entered, RefundRow};
 use super::types::{FulfillmentStatus, LineRow, OrderRow, OrderStatus};
 use super::write::Draft;
 use crate::db::Tx;
@@ -46,6 +46,12 @@ pub fn tell(tx: &mut Tx, before: Option<&Order>, draft: &Draft) -> Result<bool> 
         let mut changes = changes(before, draft)?;
         if !told.is_empty() {
             changes.retain(|field, _| !TOLD_BY_MILESTONES.contains(&field.as_str()));
+        }
+        // The money was told before; what it was for is known now.
+        let known: Vec<_> = draft.refunds.iter().filter(|one| one.counted > 0).collect();
+        if !known.is_empty() {
+            let to: Vec<_> = known.iter().map(|one| refunded(&one.row)).collect();
+            changes.insert("refunds".into(), json!({ "from": null, "to": to }));
         }
         if !changes.is_empty() {
             let properties = json!({ "changes": changes });
@@ -88,14 +94,13 @@ fn reached(now: DateTime<Utc>, before: Option<&Order>, draft: &Draft) -> Vec<Mil
         let properties = json!({ "cancel_reason": after.cancel_reason });
         add("order.cancelled", after.cancelled_at.unwrap_or(now), None, properties);
     }
-    for refund in &draft.refunds {
-        let (kind, value) = match refund.amount {
-            0 => ("order.returned", None),
-            amount => ("order.refunded", Some(amount)),
-        };
-        add(kind, refund.refunded_at, value, refunded(refund));
-        if refund.is_return && refund.amount > 0 {
-            add("order.returned", refund.refunded_at, None, refunded(refund));
+    for Entered { row, counted } in &draft.refunds {
+        let value = row.amount - counted;
+        if value > 0 {
+            add("order.refunded", row.refunded_at, Some(value), refunded(row));
+        }
+        if row.is_return || row.amount == 0 {
+            add("order.returned", row.refunded_at, None, refunded(row));
         }
     }
     reached

@@ -32,7 +32,8 @@ pub struct Settled {
     refunded: i64,
 }
 
-/// Enters a payment into a draft. What no earlier word told of is one more refund.
+/// Enters a payment into a draft. What no earlier word told of is one more refund, until the order's
+/// source tells it under its own id: providers are often faster.
 pub(super) fn enter(tx: &mut Tx, draft: &mut Draft, told: &Payment) -> Result<()> {
     let order = &mut draft.row;
     let known = &mut order.payments.0;
@@ -53,7 +54,7 @@ pub(super) fn enter(tx: &mut Tx, draft: &mut Draft, told: &Payment) -> Result<()
     let refund = NewRefund {
         external_id: Some(format!("{}:{}", told.id, told.refunded)),
         refunded_at: told.at,
-        ..NewRefund::of(order.money(rest))
+        ..NewRefund::deduced(order.money(rest))
     };
     refunds::enter(tx, draft, &[refund], Told::ByShop)
 }

@@ -28,6 +28,9 @@ use crate::values::money::Money;
 use crate::values::valid;
 
 /// Money to be recorded as paid back.
+///
+/// What follows from the order's state or from a payment provider's word counts as a refund before the
+/// order's source tells it; the first ones with an `external_id` take its place.
 #[derive(Debug, Clone, Serialize, Deserialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewRefund {
@@ -53,13 +56,27 @@ pub struct NewRefund {
     /// When; now unless said otherwise.
     #[validate(custom(function = "valid::time"))]
     pub refunded_at: Option<DateTime<Utc>>,
+    /// Whether it follows from something else, and gives way to what the order's source tells.
+    #[serde(skip)]
+    pub is_deduced: bool,
 }
 
 impl NewRefund {
     /// So much, and nothing else is known of it.
     pub fn of(amount: Money) -> Self {
         let (external_id, reason, refunded_at) = (None, None, None);
-        Self { external_id, amount, reason, is_return: false, line_items: Vec::new(), refunded_at }
+        let (is_return, line_items, is_deduced) = (false, Vec::new(), false);
+        Self { external_id, amount, reason, is_return, line_items, refunded_at, is_deduced }
+    }
+
+    /// So much has to have been paid back, by what else is known.
+    pub fn deduced(amount: Money) -> Self {
+        Self { is_deduced: true, ..Self::of(amount) }
+    }
+
+    /// Whether it is the source's own word, which nothing that was deduced stands beside.
+    fn is_told(&self) -> bool {
+        self.external_id.is_some() && !self.is_deduced
     }
 }
 
@@ -87,7 +104,7 @@ impl AffectedLineItem {
 }
 
 /// The stored row.
-#[derive(Debug, Clone, Queryable, Selectable, Insertable)]
+#[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable, Insertable)]
 #[diesel(table_name = r)]
 pub struct RefundRow {
     pub order_id: Uuid,
@@ -99,6 +116,15 @@ pub struct RefundRow {
     pub line_items: Jsonb<Vec<AffectedLineItem>>,
     pub refunded_at: DateTime<Utc>,
     pub created_at: DateTime<Utc>,
+    pub is_deduced: bool,
+}
+
+/// A refund that was just entered.
+#[derive(Debug)]
+pub struct Entered {
+    pub row: RefundRow,
+    /// How much of it had been deduced, and counted, before.
+    pub counted: i64,
 }
 
 /// Money that was paid back.
@@ -190,7 +216,8 @@ pub async fn get_refund(caller: Caller, ids: Path<(Uuid, Uuid)>) -> Result<Reply
 /// Record a refund
 ///
 /// All refunds of an order are at most what was paid for it. A repeat of the same `external_id`
-/// changes nothing and answers what is stored, with `Idempotent-Replayed: true`.
+/// changes nothing and answers what is stored, with `Idempotent-Replayed: true`. What a payment
+/// provider told before is not counted once more when the refund comes with an `external_id`.
 #[utoipa::path(tag = "orders", security(("bearer" = ["orders:write"])), responses((status = 201, body = Refund)))]
 #[post("/orders/{id}/refunds")]
 pub async fn create_refund(caller: Caller, id: Path<Uuid>, new: Json<NewRefund>) -> Result<Reply> {
@@ -230,10 +257,10 @@ fn by_external_id(
     Ok(found.first(conn.pg).optional()?)
 }
 
-/// Which refunds of an order are entered.
-fn known(conn: &mut Conn, order: Uuid) -> Result<Vec<Option<String>>> {
+/// The refunds of an order, the oldest first.
+fn known(conn: &mut Conn, order: Uuid) -> Result<Vec<RefundRow>> {
     let found = r::table.filter(r::workspace_id.eq(conn.workspace)).filter(r::order_id.eq(order));
-    Ok(found.select(r::external_id).load(conn.pg)?)
+    Ok(found.order(r::id).select(RefundRow::as_select()).load(conn.pg)?)
 }
 
 /// Enters those refunds that are not entered yet into a draft.
@@ -241,16 +268,33 @@ pub(super) fn enter(tx: &mut Tx, draft: &mut Draft, new: &[NewRefund], told: Tol
     if new.is_empty() {
         return Ok(());
     }
-    let mut known = known(tx, draft.row.id)?;
+    let known = known(tx, draft.row.id)?;
+    let mut ids: Vec<_> = known.iter().filter_map(|row| row.external_id.clone()).collect();
+    let deduced: Vec<_> = known.into_iter().filter(|row| row.is_deduced).collect();
+    let mut left = deduced.clone();
     for (at, refund) in new.iter().enumerate() {
-        if refund.external_id.is_some() && known.contains(&refund.external_id) {
+        if refund.external_id.as_ref().is_some_and(|id| ids.contains(id)) {
             continue;
         }
-        known.push(refund.external_id.clone());
-        let row = enter_one(tx, draft, refund, told, &format!("#/refunds/{at}"))?;
-        draft.refunds.push(row);
+        ids.extend(refund.external_id.clone());
+        let entered = enter_one(tx, draft, refund, &mut left, told, &format!("#/refunds/{at}"))?;
+        draft.refunds.push(entered);
     }
+    left.retain(|row| !deduced.contains(row));
+    draft.outdated_refunds.append(&mut left);
     Ok(())
+}
+
+/// Takes from what was deduced as much as the source tells now. Returns how much that is, and the id
+/// that is free with it.
+fn give_way(deduced: &mut [RefundRow], amount: i64) -> (i64, Option<Uuid>) {
+    let (mut rest, mut id) = (amount, None);
+    for row in deduced.iter_mut().filter(|row| row.amount > 0) {
+        let part = rest.min(row.amount);
+        (row.amount, rest) = (row.amount - part, rest - part);
+        id = id.or((row.amount == 0).then_some(row.id));
+    }
+    (amount - rest, id)
 }
 
 /// What a shop says it paid back had been paid, whether or not we were told before.
@@ -258,11 +302,13 @@ fn enter_one(
     tx: &mut Tx,
     draft: &mut Draft,
     new: &NewRefund,
+    deduced: &mut [RefundRow],
     told: Told,
     pointer: &str,
-) -> Result<RefundRow> {
-    let paid_back = new.amount.within(&draft.row.currency, &format!("{pointer}/amount"))?;
-    let refunded_total = draft.row.refunded_total + paid_back;
+) -> Result<Entered> {
+    let amount = new.amount.within(&draft.row.currency, &format!("{pointer}/amount"))?;
+    let (counted, id) = if new.is_told() { give_way(deduced, amount) } else { (0, None) };
+    let refunded_total = draft.row.refunded_total + amount - counted;
     if told == Told::ByShop {
         draft.row.paid_total = draft.row.paid_total.max(refunded_total);
     }
@@ -274,17 +320,19 @@ fn enter_one(
     draft.row.refunded_total = refunded_total;
     let line_items = take_back(draft, new, told, pointer)?;
     let refunded_at = journal::instant(new.refunded_at, tx.now, &format!("{pointer}/refunded_at"))?;
-    Ok(RefundRow {
+    let row = RefundRow {
         order_id: draft.row.id,
-        id: tx.new_id(),
+        id: id.unwrap_or_else(|| tx.new_id()),
         external_id: new.external_id.clone(),
-        amount: paid_back,
+        amount,
         reason: new.reason.clone(),
         is_return: new.is_return,
         line_items: Jsonb(line_items),
         refunded_at,
         created_at: tx.now,
-    })
+        is_deduced: new.is_deduced,
+    };
+    Ok(Entered { row, counted })
 }
 
 fn take_back(
@@ -314,9 +362,18 @@ fn take_back(
     Ok(affected)
 }
 
-/// Stores what was entered.
-pub(super) fn store(tx: &mut Tx, rows: &[RefundRow]) -> Result<()> {
-    let rows: Vec<_> = rows.iter().map(|row| (row, r::workspace_id.eq(tx.workspace))).collect();
+/// Stores what was entered in the place of what is outdated.
+pub(super) fn store(tx: &mut Tx, entered: &[Entered], outdated: &[RefundRow]) -> Result<()> {
+    for row in outdated {
+        let stored = r::table.filter(r::workspace_id.eq(tx.workspace));
+        let stored = stored.filter(r::order_id.eq(row.order_id)).filter(r::id.eq(row.id));
+        match row.amount {
+            0 => diesel::delete(stored).execute(tx.pg)?,
+            left => diesel::update(stored).set(r::amount.eq(left)).execute(tx.pg)?,
+        };
+    }
+    let rows: Vec<_> =
+        entered.iter().map(|one| (&one.row, r::workspace_id.eq(tx.workspace))).collect();
     if !rows.is_empty() {
         diesel::insert_into(r::table).values(rows).execute(tx.pg)?;
     }

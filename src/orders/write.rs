@@ -14,7 +14,7 @@ use super::fulfillments::{self, Fulfillment};
 use super::lines;
 use super::milestones;
 use super::payments;
-use super::refunds::{self, NewRefund, RefundRow};
+use super::refunds::{self, Entered, NewRefund, RefundRow};
 use super::requests::{NewOrder, OrderPatch};
 use super::states::check_moves;
 use super::stats;
@@ -50,8 +50,10 @@ pub struct Draft {
     pub lines: Vec<LineRow>,
     pub lines_changed: bool,
     /// Refunds and fulfillments that were not there before.
-    pub refunds: Vec<RefundRow>,
+    pub refunds: Vec<Entered>,
     pub fulfillments: Vec<Fulfillment>,
+    /// Refunds that had been deduced, with as much of them as nobody has told yet.
+    pub outdated_refunds: Vec<RefundRow>,
 }
 
 /// An order that was recorded, with what was entered just now.
@@ -314,7 +316,7 @@ impl OrderPatch {
         let left = draft.row.paid_total - draft.row.refunded_total;
         match self.financial_status {
             Some(FinancialStatus::Refunded) if left > 0 => {
-                let rest = NewRefund::of(draft.row.money(left));
+                let rest = NewRefund::deduced(draft.row.money(left));
                 refunds::enter(tx, draft, &[rest], told)
             }
             Some(FinancialStatus::PartiallyRefunded)
@@ -416,7 +418,8 @@ impl Saved {
 impl Draft {
     fn of(stored: Stored) -> Self {
         let Stored { row, lines } = stored;
-        Self { row, lines, lines_changed: false, refunds: Vec::new(), fulfillments: Vec::new() }
+        let (refunds, fulfillments, outdated_refunds) = (Vec::new(), Vec::new(), Vec::new());
+        Self { row, lines, lines_changed: false, refunds, fulfillments, outdated_refunds }
     }
 
     /// Whether there is nothing to write but, maybe, that the source said so once more.
@@ -455,6 +458,7 @@ impl Draft {
             customers::advance(tx, &[customer], LifecycleStage::Customer, "first paid order")?;
         }
         let Self { row, lines, refunds, fulfillments, .. } = self;
+        let refunds = refunds.into_iter().map(|entered| entered.row).collect();
         Ok(Saved { order: Order::new(row, lines), refunds, fulfillments })
     }
 
@@ -475,7 +479,7 @@ impl Draft {
                 }
             }
         }
-        refunds::store(tx, &self.refunds)?;
+        refunds::store(tx, &self.refunds, &self.outdated_refunds)?;
         fulfillments::store(tx, &self.fulfillments)
     }
 

@@ -464,7 +464,15 @@ pub const TABLES: &[Columns] = &[
         "order_refunds",
         &["reason"],
         NONE,
-        &["order_id", "external_id", "amount", "is_return", "line_items", "refunded_at"],
+        &[
+            "order_id",
+            "external_id",
+            "amount",
+            "is_return",
+            "line_items",
+            "refunded_at",
+            "is_deduced",
+        ],
     ),
     table(
         "organizations",

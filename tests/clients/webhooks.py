@@ -1,7 +1,7 @@
 """Lets the libraries of Standard Webhooks verify what the service sends.
 
 The receivers are those of the README, as they stand there, with the libraries for Node and Python and by hand
-in PHP; another message is verified by Svix's library and, for the key pair, by Node's own Ed25519.
+in PHP and Go; another message is verified by Svix's library and, for the key pair, by Node's own Ed25519.
 """
 
 import http.server
@@ -111,6 +111,15 @@ def try_verifiers(owner, scripts, env):
     print("webhooks, svix and both secrets and the key pair: verified")
 
 
+def built_with_go(home, scripts):
+    source = (HERE / "receiver.go").read_text(encoding="utf-8") + recipe("go")
+    (scripts / "receiver.go").write_text(source, encoding="utf-8")
+    binary, env = home / "receiver", {**os.environ, "GOCACHE": str(home / "go")}
+    subprocess.run([home / "venv" / "bin" / "go", "build", "-o", binary, "receiver.go"], cwd=scripts, env=env,
+                   check=True)
+    return binary
+
+
 def try_libraries(home, api):
     owner, scripts = Owner(api), home / "scripts"
     scripts.mkdir(exist_ok=True)
@@ -123,4 +132,5 @@ def try_libraries(home, api):
     (scripts / "receiver.php").write_text(f"<?php\n{recipe('php')}{SHOWN}", encoding="utf-8")
     php = f'exec php -d display_errors=0 -S "127.0.0.1:$PORT" {scripts / "receiver.php"}'
     try_receiver("by hand in PHP", owner, ["sh", "-c", php], os.environ)
+    try_receiver("by hand in Go", owner, [built_with_go(home, scripts)], os.environ)
     try_verifiers(owner, scripts, os.environ)

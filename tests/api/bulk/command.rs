@@ -1,6 +1,6 @@
 //! `ecrm import`: a file taken in from a shell.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use uuid::Uuid;
@@ -10,7 +10,7 @@ use crate::harness::Client;
 
 /// A file in a folder of its own.
 fn file(name: &str, text: &str) -> PathBuf {
-    let folder = std::env::temp_dir().join(format!("ecrm-import-{}", Uuid::new_v4()));
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("import-{}", Uuid::new_v4()));
     std::fs::create_dir(&folder).expect("a folder");
     let path = folder.join(name);
     std::fs::write(&path, text).expect("a file");

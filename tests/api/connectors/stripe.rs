@@ -203,6 +203,54 @@ fn several_payments_of_one_order_add_up_and_each_counts_once() {
 }
 
 #[test]
+fn a_refund_counts_once_also_when_the_shop_tells_it_after_the_provider() {
+    let app = App::alone(&[]);
+    let client = app.workspace(&["*"]);
+    let shop = Shop::of(&client, "stripe");
+    let (path, names) = ordered(&client, "slow");
+    let mut told = charge("ch_1", "pi_1", 10_000, &names);
+    send(&shop, "evt_1", "charge.succeeded", &told).expect(200);
+    told["amount_refunded"] = json!(5000);
+    send(&shop, "evt_2", "charge.refunded", &told).expect(200);
+    work(&app);
+    let refunds = || -> Vec<Value> {
+        let list = client.get(&format!("{path}/refunds")).expect(200).json;
+        serde_json::from_value(list["data"].clone()).expect("a list")
+    };
+    let deduced = refunds().pop().expect("what the provider told");
+    let news = |refunds: Value| {
+        let body = json!({ "currency": "EUR", "total": eur(10_000), "refunds": refunds });
+        let order = client.put("/v1/orders/external/shop/slow", body).expect(200).json;
+        order["refunded_total"]["amount"].as_i64().expect("an amount")
+    };
+    let first = json!({ "external_id": "1", "amount": eur(2000), "reason": "a scratch" });
+    let second = json!({ "external_id": "2", "amount": eur(3000) });
+    let third = json!({ "external_id": "3", "amount": eur(500) });
+    assert_eq!(news(json!([first])), 5000);
+    assert_eq!(
+        refunds().iter().map(|one| &one["amount"]["amount"]).collect::<Vec<_>>(),
+        [2000, 3000]
+    );
+    assert_eq!(news(json!([first, second])), 5000);
+    let both = refunds();
+    assert_eq!(both.len(), 2);
+    assert_eq!((&both[1]["id"], &both[1]["external_id"]), (&deduced["id"], &json!("2")));
+    // What the provider has not told is more.
+    assert_eq!(news(json!([first, second, third])), 5500);
+    told["amount_refunded"] = json!(5500);
+    send(&shop, "evt_3", "charge.refunded", &told).expect(200);
+    work(&app);
+    assert_eq!(refunds().len(), 3);
+    let log = client.get("/v1/touchpoints?type=order.refunded,order.updated&sort=occurred_at");
+    let log: Vec<Value> = serde_json::from_value(log.expect(200).json["data"].clone()).unwrap();
+    let values = log.iter().filter_map(|one| one["value"]["amount"].as_i64());
+    assert_eq!(values.collect::<Vec<_>>(), [5000, 500], "{log:?}");
+    let change =
+        log.iter().find_map(|one| one["properties"]["changes"]["refunds"]["to"].as_array());
+    assert_eq!(change.expect("told")[0]["reason"], "a scratch");
+}
+
+#[test]
 fn what_was_not_captured_was_not_paid_back() {
     let app = App::alone(&[]);
     let client = app.workspace(&["*"]);

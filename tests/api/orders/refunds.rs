@@ -52,6 +52,25 @@ fn a_refund_keeps_what_it_was_given_and_changes_the_order() {
 }
 
 #[test]
+fn what_an_order_that_is_refunded_implies_gives_way_to_what_its_source_tells() {
+    let client = workspace();
+    let (id, path) = paid(&client);
+    client.patch(&at(&id), json!({ "financial_status": "refunded" })).expect(200);
+    let known = client.get(&path).expect(200).json["data"][0].clone();
+    assert_eq!(known["amount"], eur(10_000));
+    let told = json!({ "external_id": "r1", "amount": eur(10_000), "reason": "too short" });
+    let made = client.post(&path, told.clone()).expect(201);
+    assert_eq!((&made.json["id"], &made.json["reason"]), (&known["id"], &json!("too short")));
+    client.post(&path, told).expect(201);
+    assert_eq!(client.get(&path).expect(200).json["data"].as_array().map(Vec::len), Some(1));
+    assert_eq!(client.get(&at(&id)).expect(200).json["refunded_total"], eur(10_000));
+    assert_eq!(kinds(&client, &id).iter().filter(|kind| *kind == "order.refunded").count(), 1);
+    // It is the source's word now, and whatever else is one more.
+    let more = json!({ "external_id": "r2", "amount": eur(1) });
+    refused(client.post(&path, more), "refund_exceeds_payment", "#/amount");
+}
+
+#[test]
 fn refunds_are_at_most_what_was_paid() {
     let client = workspace();
     let (id, path) = paid(&client);

@@ -1,0 +1,1 @@
+alter table order_refunds drop column is_deduced;
