@@ -259,6 +259,10 @@ impl News<'_, '_> {
             ..CustomerPatch::default()
         };
         patch.apply(self.tx, customer, IfMatch(None))?;
+        if reference.external_id.is_some() {
+            // Where the shop writes to them now. The former address still leads to them.
+            references::prefer(self.tx, customer, &reference)?;
+        }
         if let Some(consent) = person.consent {
             self.consent(customer, consent)?;
         }

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-pub use super::marks::{IdentityType, Mark, MarkKey, NewIdentity, marks};
+pub use super::marks::{IdentityType, Mark, MarkKey, NewIdentity, marks, slot};
 use super::{Customer, erased};
 use crate::auth::{Caller, Scope};
 use crate::db::pairs::any_pair;
@@ -102,6 +102,17 @@ pub fn of_customers(conn: &mut Conn, ids: &[Uuid]) -> Result<Vec<(Uuid, Identity
         .filter(i::customer_id.eq_any(ids))
         .select((i::customer_id, i::type_, i::value_norm))
         .load(conn.pg)?)
+}
+
+/// The logins and outside ids of customers.
+pub fn exclusive(conn: &mut Conn, ids: &[Uuid]) -> Result<Vec<(Uuid, MarkKey)>> {
+    use identities as i;
+    let rows: Vec<(Uuid, IdentityType, String)> = of(conn.workspace)
+        .filter(i::customer_id.eq_any(ids))
+        .filter(i::type_.eq_any([IdentityType::UserId, IdentityType::External]))
+        .select((i::customer_id, i::type_, i::value_norm))
+        .load(conn.pg)?;
+    Ok(rows.into_iter().map(|(customer, kind, norm)| (customer, (kind, norm))).collect())
 }
 
 /// The handles and devices of customers by which something can be sent to them, the main ones first.
@@ -201,6 +212,30 @@ fn promote(tx: &mut Tx, customer: Uuid, mark: &Mark) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Makes marks that a customer has the main ones of their types, and tells the log.
+pub fn prefer(tx: &mut Tx, customer: Uuid, marks: &[Mark]) -> Result<()> {
+    let before = Customer::lock_fields(tx, customer)?;
+    let is_meant = |one: &&Identity| {
+        !one.is_primary
+            && marks.iter().any(|mark| mark.key() == (one.r#type, one.value_norm.clone()))
+    };
+    let all = of_customer(tx, customer)?;
+    let preferred: Vec<&Identity> = all.iter().filter(is_meant).collect();
+    for one in &preferred {
+        let of_type = of(tx.workspace)
+            .filter(identities::customer_id.eq(customer))
+            .filter(identities::type_.eq(one.r#type));
+        diesel::update(of_type)
+            .set(identities::is_primary.eq(identities::id.eq(one.id)))
+            .execute(tx.pg)?;
+    }
+    if preferred.is_empty() {
+        return Ok(());
+    }
+    let changes = json!({ "changes": super::update::mirror(tx, &before)? });
+    record(tx, super::customer_change("customer.updated", customer, changes))
 }
 
 /// Gives up a customer's primary mark of a type, unless it is the one that shall be primary.

@@ -140,6 +140,17 @@ impl Mark {
     }
 }
 
+/// What one person has one of: a login, and an id in each outside system. Whoever has another one is
+/// somebody else. None for marks of which people have several, or which they share.
+pub fn slot((kind, norm): &MarkKey) -> Option<(IdentityType, &str)> {
+    match kind {
+        IdentityType::UserId => Some((*kind, "")),
+        // A `:` in the system's name is escaped.
+        IdentityType::External => Some((*kind, norm.split_once(':')?.0)),
+        _ => None,
+    }
+}
+
 /// A value and the system it belongs to; a `:` in the system's name cannot end it.
 fn qualified(source: &str, value: &str) -> String {
     format!("{}:{value}", source.replace('%', "%25").replace(':', "%3A"))

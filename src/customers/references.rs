@@ -1,10 +1,10 @@
 //! From what a sender knows of somebody to the customer it is: by id, outside id or any identity.
 //!
 //! Where the marks of one person lead to several customers, the workspace's policy decides whether
-//! they become one now (`joins.rs`).
+//! they become one now (`joins.rs`). A login or outside id that nobody has, beside an address or a
+//! browser of somebody who has another one, is somebody new.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -12,7 +12,7 @@ use uuid::Uuid;
 use validator::Validate;
 
 use super::erased::{self, Found};
-use super::identities::{self, Held, IdentityType, Mark, MarkKey, NewIdentity};
+use super::identities::{self, Held, IdentityType, Mark, MarkKey, NewIdentity, slot};
 use super::joins::Meeting;
 use super::requests::NewCustomer;
 use super::{Customer, create_many, joins};
@@ -34,7 +34,8 @@ crate::text_enum! {
 }
 
 /// Who it was: one or more of these. The strongest one that is known decides; the others are
-/// attached to the same customer.
+/// attached to the same customer. Nobody gets a second login, or a second id in one outside system,
+/// by an address or browser they share: that is another customer.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 #[schema(min_properties = 1)]
@@ -147,6 +148,20 @@ impl CustomerReference {
         }
     }
 
+    /// The same without marks that others have.
+    fn new_customer_without(&self, taken: &[MarkKey]) -> NewCustomer {
+        let mut new = self.new_customer();
+        let is_taken = |mark: &Mark| taken.contains(&mark.key());
+        let is_free = |kind, value: &String| {
+            Mark::parse(kind, None, value).map_or(true, |mark| !is_taken(&mark))
+        };
+        new.email = new.email.filter(|email| is_free(IdentityType::Email, email));
+        new.phone = new.phone.filter(|phone| is_free(IdentityType::Phone, phone));
+        new.external_ids.0.retain(|reference| !is_taken(&Mark::external(reference)));
+        new.identities.retain(|one| one.mark().map_or(true, |mark| !is_taken(&mark)));
+        new
+    }
+
     /// Whether it names a browser and nothing that could be a customer.
     pub fn is_anonymous(&self) -> bool {
         self.id.is_none()
@@ -165,11 +180,33 @@ enum Holder {
     New(usize),
 }
 
+/// Which one a holder is, however it was come by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Who {
+    Known(Uuid),
+    New(usize),
+}
+
 impl Holder {
-    fn customer(&self) -> Option<Uuid> {
+    fn who(&self) -> Who {
         match self {
-            Self::Known(held) => Some(held.customer_id),
-            Self::New(_) => None,
+            Self::Known(held) => Who::Known(held.customer_id),
+            Self::New(position) => Who::New(*position),
+        }
+    }
+
+    /// Whether somebody proved that what led there is theirs.
+    fn is_verified(&self) -> bool {
+        matches!(self, Self::Known(held) if held.is_verified)
+    }
+}
+
+impl Who {
+    /// The customer, where it could be made.
+    fn customer(self, made: &[Result<Uuid>]) -> Option<Uuid> {
+        match self {
+            Self::Known(id) => Some(id),
+            Self::New(position) => made[position].as_ref().ok().copied(),
         }
     }
 }
@@ -195,20 +232,22 @@ pub fn resolve_many(
         .collect();
     let meetings = std::mem::take(&mut resolution.meetings);
     let made = resolution.carry_out(tx)?;
-    let joined = joins::settle(tx, meetings)?;
+    let meetings = meetings.into_iter().filter_map(|(one, other, is_verified)| {
+        let (customer, other) = (one.customer(&made)?, other.customer(&made)?);
+        Some(Meeting { customer, other, is_verified })
+    });
+    let joined = joins::settle(tx, meetings.collect())?;
     Ok(references
         .iter()
         .zip(decided)
         .map(|(reference, decided)| {
+            let now = |id: Uuid| Some(joined.get(&id).copied().unwrap_or(id));
             let (customer, origin) = match decided? {
                 None => (None, None),
-                Some(Holder::Known(held)) => {
-                    let now = joined.get(&held.customer_id).unwrap_or(&held.customer_id);
-                    (Some(*now), Some(held.origin_customer_id))
-                }
+                Some(Holder::Known(held)) => (now(held.customer_id), Some(held.origin_customer_id)),
                 Some(Holder::New(position)) => {
                     let id = made[position].as_ref().copied().map_err(Error::clone)?;
-                    (Some(id), Some(id))
+                    (now(id), Some(id))
                 }
             };
             let anonymous_id = reference.and_then(|reference| reference.anonymous_id.clone());
@@ -226,6 +265,13 @@ pub fn resolve(
     Ok(resolve_many(tx, &[Some(reference)], unknown)?.pop().expect("BUG: one in, one out"))
 }
 
+/// Makes the email address and phone number of a reference the main ones of a customer who has them.
+pub fn prefer(tx: &mut Tx, customer: Uuid, reference: &CustomerReference) -> Result<()> {
+    let (email, phone) = (reference.email.as_deref(), reference.phone.as_deref());
+    let marks = identities::marks(email, phone, &[], &[])?;
+    identities::prefer(tx, customer, &marks)
+}
+
 /// Whether somebody is refused because they were erased.
 pub fn is_erased(error: &Error) -> bool {
     matches!(error, Error::Problem(rejection) if rejection.code == Code::IDENTITY_ERASED.name)
@@ -241,16 +287,43 @@ fn unless_raced(error: Error) -> Result<Error> {
     }
 }
 
+/// The logins and outside ids of holders. They matter where one that nobody has comes with something
+/// that somebody has.
+fn exclusive(
+    tx: &mut Tx,
+    keys: &[MarkKey],
+    held: &HashMap<MarkKey, Holder>,
+) -> Result<HashMap<Who, Vec<MarkKey>>> {
+    let mut found: HashMap<Who, Vec<MarkKey>> = HashMap::new();
+    let is_new = |key: &MarkKey| slot(key).is_some() && !held.contains_key(key);
+    if held.is_empty() || !keys.iter().any(is_new) {
+        return Ok(found);
+    }
+    let holders: HashSet<Uuid> = held
+        .values()
+        .filter_map(|holder| match holder {
+            Holder::Known(held) => Some(held.customer_id),
+            Holder::New(_) => None,
+        })
+        .collect();
+    for (customer, key) in identities::exclusive(tx, &holders.into_iter().collect::<Vec<_>>())? {
+        found.entry(Who::Known(customer)).or_default().push(key);
+    }
+    Ok(found)
+}
+
 struct Resolution {
     unknown: OnUnknownCustomer,
     /// Customers named by id, and who they are now.
     existing: HashMap<Uuid, Uuid>,
     held: HashMap<MarkKey, Holder>,
+    /// The logins and outside ids of holders, as far as they matter.
+    exclusive: HashMap<Who, Vec<MarkKey>>,
     /// Whose owner was erased, where that is not looked at later.
     found: Found,
     new: Vec<NewCustomer>,
     extra: Vec<(Holder, Mark)>,
-    meetings: Vec<Meeting>,
+    meetings: Vec<(Who, Who, bool)>,
 }
 
 impl Resolution {
@@ -269,12 +342,13 @@ impl Resolution {
             OnUnknownCustomer::KeepAnonymous => erased::look_up(tx, &keys)?,
             _ => Found::of(identities::holders(tx, &keys)?),
         };
-        let held = std::mem::take(&mut found.held)
+        let held: HashMap<MarkKey, Holder> = std::mem::take(&mut found.held)
             .into_iter()
             .map(|(key, held)| (key, Holder::Known(held)))
             .collect();
+        let exclusive = exclusive(tx, &keys, &held)?;
         let (new, extra, meetings) = (Vec::new(), Vec::new(), Vec::new());
-        Ok(Self { unknown, existing, held, found, new, extra, meetings })
+        Ok(Self { unknown, existing, held, exclusive, found, new, extra, meetings })
     }
 
     fn decide(
@@ -290,7 +364,12 @@ impl Resolution {
             return Err(Error::field("#/customer", "empty_reference", detail));
         }
         marks.sort_by_key(|mark| std::cmp::Reverse(mark.kind.strength()));
-        match marks.iter().find_map(|mark| self.held.get(&mark.key()).copied()) {
+        let means = |mark: &Mark| {
+            let holder = self.held.get(&mark.key())?;
+            let is_theirs = slot(&mark.key()).is_some() || self.may_have(*holder, &marks);
+            is_theirs.then_some(*holder)
+        };
+        match marks.iter().find_map(means) {
             Some(holder) => {
                 self.attach(holder, marks);
                 Ok(Some(holder))
@@ -310,28 +389,53 @@ impl Resolution {
         Ok(holder)
     }
 
+    /// Whether somebody may have all these marks: nobody has two logins, or two ids in one outside
+    /// system, unless the sender names both.
+    fn may_have(&self, holder: Holder, marks: &[Mark]) -> bool {
+        marks.iter().all(|mark| self.may_get(holder, &mark.key(), marks))
+    }
+
+    fn may_get(&self, holder: Holder, key: &MarkKey, beside: &[Mark]) -> bool {
+        let Some(slot_of_it) = slot(key) else { return true };
+        let theirs = self.exclusive.get(&holder.who()).into_iter().flatten();
+        let mut same = theirs.filter(|known| slot(known) == Some(slot_of_it)).peekable();
+        same.peek().is_none() || same.any(|known| beside.iter().any(|mark| mark.key() == *known))
+    }
+
     /// The marks nobody holds yet go to the one whom the others mean. A mark that somebody else holds
     /// says that the two may be one.
-    fn attach(&mut self, holder: Holder, marks: Vec<Mark>) {
-        for mut mark in marks {
-            match self.held.entry(mark.key()) {
-                Entry::Vacant(free) => {
-                    free.insert(holder);
-                    mark.is_primary = false;
-                    self.extra.push((holder, mark));
-                }
-                Entry::Occupied(taken) => {
-                    let both = (holder.customer(), taken.get().customer());
-                    if let ((Some(customer), Some(other)), Holder::Known(held)) =
-                        (both, taken.get())
-                        && customer != other
-                    {
-                        let is_verified = held.is_verified || mark.is_verified;
-                        self.meetings.push(Meeting { customer, other, is_verified });
-                    }
-                }
-            }
+    fn attach(&mut self, holder: Holder, mut marks: Vec<Mark>) {
+        let taken = self.meet(holder, &marks);
+        let is_free = |mark: &Mark| !taken.contains(&mark.key());
+        let theirs: Vec<bool> = marks
+            .iter()
+            .map(|mark| is_free(mark) && self.may_get(holder, &mark.key(), &marks))
+            .collect();
+        for (mark, _) in marks.drain(..).zip(theirs).filter(|(_, is_theirs)| *is_theirs) {
+            self.hold(holder, mark.key());
+            self.extra.push((holder, Mark { is_primary: false, ..mark }));
         }
+    }
+
+    fn hold(&mut self, holder: Holder, key: MarkKey) {
+        if slot(&key).is_some() {
+            self.exclusive.entry(holder.who()).or_default().push(key.clone());
+        }
+        self.held.insert(key, holder);
+    }
+
+    /// Notes whom somebody meets by these marks; returns those that are held already.
+    fn meet(&mut self, holder: Holder, marks: &[Mark]) -> Vec<MarkKey> {
+        let mut taken = Vec::new();
+        for mark in marks {
+            let Some(other) = self.held.get(&mark.key()) else { continue };
+            if other.who() != holder.who() {
+                let is_verified = other.is_verified() || mark.is_verified;
+                self.meetings.push((holder.who(), other.who(), is_verified));
+            }
+            taken.push(mark.key());
+        }
+        taken
     }
 
     fn nobody(
@@ -356,8 +460,11 @@ impl Resolution {
             }
             OnUnknownCustomer::Create => {
                 let holder = Holder::New(self.new.len());
-                self.new.push(reference.new_customer());
-                self.held.extend(marks.iter().map(|mark| (mark.key(), holder)));
+                let taken = self.meet(holder, &marks);
+                self.new.push(reference.new_customer_without(&taken));
+                for mark in marks.iter().filter(|mark| !taken.contains(&mark.key())) {
+                    self.hold(holder, mark.key());
+                }
                 Ok(Some(holder))
             }
         }
@@ -377,10 +484,7 @@ impl Resolution {
         let extra: Vec<(Uuid, &Mark)> = self
             .extra
             .iter()
-            .filter_map(|(holder, mark)| match holder {
-                Holder::Known(held) => Some((held.customer_id, mark)),
-                Holder::New(position) => made[*position].as_ref().ok().map(|id| (*id, mark)),
-            })
+            .filter_map(|(holder, mark)| Some((holder.who().customer(&made)?, mark)))
             .collect();
         identities::adopt(tx, &extra)?;
         Ok(made)

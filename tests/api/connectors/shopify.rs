@@ -167,6 +167,42 @@ fn customers_and_checkouts_of_shopify_are_taken_in() {
 }
 
 #[test]
+fn two_customers_of_a_shop_stay_two_whatever_address_they_share() {
+    let app = App::alone(&[]);
+    let client = app.workspace(&["*"]);
+    let shop = Shop::of(&client, "shopify");
+    let person = |id: u64, email: &str, at: &str| {
+        json!({ "id": id, "email": email, "first_name": "Ada", "last_name": "Lindqvist",
+                "updated_at": format!("2026-02-{at}T00:00:00Z") })
+    };
+    let whose = |id: u64| {
+        let query = format!("/v1/customers/lookup?type=external&source=shopify&value={id}");
+        client.get(&query).expect(200).json
+    };
+    shop.shopify("customers/create", "d-1", &person(1, "old@shop.example.com", "01")).expect(200);
+    work(&app);
+    shop.shopify("customers/update", "d-2", &person(1, "new@shop.example.com", "02")).expect(200);
+    work(&app);
+    assert_eq!(whose(1)["email"], "new@shop.example.com", "where the shop writes to now");
+    // Older news change nothing.
+    shop.shopify("customers/update", "d-3", &person(1, "old@shop.example.com", "01")).expect(200);
+    shop.shopify("customers/create", "d-4", &person(2, "old@shop.example.com", "03")).expect(200);
+    work(&app);
+    assert_eq!(whose(1)["email"], "new@shop.example.com");
+    assert_ne!(whose(1)["id"], whose(2)["id"]);
+    let asked = client.get("/v1/merge_candidates").expect(200).json;
+    assert_eq!(
+        asked["data"].as_array().map(Vec::len),
+        Some(1),
+        "somebody may say that they are one"
+    );
+    let who = json!({ "customer": { "id": 2, "email": "old@shop.example.com" } });
+    shop.shopify("customers/redact", "d-5", &who).expect(200);
+    work(&app);
+    assert_eq!(whose(1)["email"], "new@shop.example.com");
+}
+
+#[test]
 fn the_privacy_topics_of_shopify_begin_what_they_ask_for() {
     let app = App::alone(&[]);
     let client = app.workspace(&["*"]);

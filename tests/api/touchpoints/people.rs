@@ -209,6 +209,29 @@ fn a_visitor_who_gives_an_email_has_one_from_then_on() {
 }
 
 #[test]
+fn several_logins_of_one_browser_are_several_customers() {
+    let client = workspace();
+    let item = |user: &str| json!({ "type": "page.viewed", "customer": { "anonymous_id": "a", "user_id": user } });
+    let answer = send_batch(&client, &[item("u1"), item("u2"), item("u1"), item("u2")]);
+    assert_eq!(statuses(&answer), [201; 4]);
+    let whose = |mark: &str| look_up(&client, mark).expect(200).id();
+    let (one, other) = (whose("type=user_id&value=u1"), whose("type=user_id&value=u2"));
+    assert_ne!(one, other);
+    assert_eq!(whose("type=anonymous_id&value=a"), one);
+    for id in [&one, &other] {
+        let seen = client.get(&format!("{PATH}?type=page.viewed&customer_id={id}")).expect(200);
+        assert_eq!(rows(&seen).len(), 2);
+    }
+    // An outside id says who it is, and their login stays theirs.
+    let shop = json!({ "source": "shop", "id": "7" });
+    let login = json!({ "type": "user_id", "value": "u7" });
+    let made = create(&client, json!({ "external_ids": [shop], "identities": [login] })).id();
+    let both = json!({ "external_id": shop, "user_id": "u8" });
+    assert_eq!(of(&client, both, "create").expect(201).json["customer_id"], made);
+    look_up(&client, "type=user_id&value=u8").expect(404);
+}
+
+#[test]
 fn the_strongest_identity_decides_and_nobody_loses_one() {
     let client = workspace();
     let ada =

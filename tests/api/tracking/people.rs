@@ -206,6 +206,37 @@ fn two_logins_that_meet_are_for_somebody_to_decide() {
 }
 
 #[test]
+fn a_shared_browser_or_address_makes_no_two_logins_one() {
+    for is_public in [true, false] {
+        let client = workspace();
+        let sender = if is_public { public(&client) } else { client.with_scopes(&["*"]) };
+        let identified = |user: &str, email: &str| {
+            let traits = json!({ "email": email, "firstName": user });
+            let call = json!({ "anonymousId": "a", "userId": user, "traits": traits });
+            sent(&sender, "/v1/identify", call);
+        };
+        identified("anna", "anna@shop.example.com");
+        identified("bob", "bob@shop.example.com");
+        let track = json!({ "anonymousId": "a", "userId": "cleo", "event": "Door Opened" });
+        sent(&sender, "/v1/track", track);
+        identified("eve", "anna@shop.example.com");
+        let seen = ["anna", "bob", "cleo", "eve"].map(|user| {
+            let one = customer(&client, "user_id", user);
+            (one["first_name"].clone(), one["email"].clone())
+        });
+        let expected = [
+            (json!("anna"), json!("anna@shop.example.com")),
+            (json!("bob"), json!("bob@shop.example.com")),
+            (Value::Null, Value::Null),
+            (json!("eve"), Value::Null),
+        ];
+        assert_eq!(seen, expected);
+        let browser = customer(&client, "anonymous_id", "a");
+        assert_eq!(browser["id"], customer(&client, "user_id", "anna")["id"]);
+    }
+}
+
+#[test]
 fn a_group_is_an_organization_and_the_customer_its_member() {
     let client = workspace();
     let sender = public(&client);
