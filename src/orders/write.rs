@@ -453,7 +453,9 @@ impl Draft {
         definitions.claim(tx, self.row.id, &self.row.attributes)?;
         stats::count(tx, before.as_ref().map(|before| &before.row), &self.row)?;
         let shown = before.map(|before| Order::new(before.row, before.lines));
-        let is_paid = milestones::tell(tx, shown.as_ref(), &self)?;
+        milestones::tell(tx, shown.as_ref(), &self)?;
+        let was_paid_by = shown.filter(|was| was.paid_at.is_some()).and_then(|was| was.customer_id);
+        let is_paid = self.row.paid_at.is_some() && was_paid_by != self.row.customer_id;
         if let Some(customer) = self.row.customer_id.filter(|_| is_paid) {
             customers::advance(tx, &[customer], LifecycleStage::Customer, "first paid order")?;
         }
