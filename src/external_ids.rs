@@ -54,6 +54,8 @@ pub enum Owner {
     Cart,
     /// The order that a payment provider's payment is for.
     Payment,
+    /// The order that was a cart which nobody knew yet.
+    AwaitedCart,
 }
 
 impl Owner {
@@ -65,6 +67,7 @@ impl Owner {
             Self::Order => "order",
             Self::Cart => "cart",
             Self::Payment => "payment",
+            Self::AwaitedCart => "awaited_cart",
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Carts: what somebody thinks of buying, until it is bought or forgotten.
 
+mod awaited;
 pub mod list;
 mod steps;
 pub mod types;

@@ -4,8 +4,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use diesel::prelude::*;
 use serde_json::{Value, json};
 
-use super::of;
 use super::types::{CartLineItem, CartRow, CartStatus};
+use super::{awaited, of, write};
 use crate::db::{Tx, WorkspaceId};
 use crate::error::Result;
 use crate::journal::{self, Direction, Entry, OWN_SOURCE};
@@ -161,6 +161,10 @@ pub fn rest(tx: &mut Tx) -> Result<bool> {
 }
 
 fn leave(tx: &mut Tx, mut cart: CartRow, expired: DateTime<Utc>) -> Result<()> {
+    // Its order was recorded at the same time, and neither saw the other.
+    if let Some((order, placed_at)) = awaited::take(tx, &cart)? {
+        return write::converted(tx, cart, Some(order), placed_at).map(drop);
+    }
     let is_lost = cart.status == CartStatus::Abandoned || cart.line_items.0.is_empty();
     let step = if is_lost && cart.active_at <= expired {
         cart.status = CartStatus::Expired;

@@ -193,7 +193,7 @@ impl From<CartRow> for Cart {
 pub struct CartReference {
     /// The cart's id.
     pub id: Option<Uuid>,
-    /// Its id in an outside system; ignored where no cart has it.
+    /// Its id in an outside system. A cart that is recorded under it later is converted at once.
     #[validate(nested)]
     pub external_id: Option<ExternalId>,
 }

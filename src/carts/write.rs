@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use uuid::Uuid;
 
+use super::awaited;
 use super::of;
 use super::steps::{self, Step};
 use super::types::{
@@ -80,10 +81,13 @@ impl CartPatch {
     }
 
     /// Records what is new about a cart. What is older than what is known changes nothing, and so
-    /// does what a shop says of a cart that is over.
+    /// does what a shop says, or anybody repeats, of a cart that is over.
     pub fn save(&self, tx: &mut Tx, before: CartRow, told: Told) -> Result<Cart> {
-        let is_older = is_older(self.source_updated_at, before.source_updated_at);
         let is_over = before.status.is_over();
+        let is_repeat = is_over
+            && self.source_updated_at.is_some()
+            && self.source_updated_at == before.source_updated_at;
+        let is_older = is_older(self.source_updated_at, before.source_updated_at) || is_repeat;
         match (is_older || is_over && told == Told::ByShop, is_over) {
             (true, _) => return Ok(before.into()),
             (_, true) => {
@@ -116,6 +120,11 @@ impl CartPatch {
             external_ids::replace(tx, Owner::Cart, row.id, &row.external_ids)?;
         }
         steps::tell(tx, &row, steps)?;
+        if (before.is_none() || self.external_ids.is_some())
+            && let Some((order, placed_at)) = awaited::take(tx, &row)?
+        {
+            row = converted(tx, row, Some(order), placed_at)?;
+        }
         Ok(row.into())
     }
 
@@ -201,17 +210,16 @@ impl CartPatch {
         let at = journal::instant(self.active_at.or(self.source_updated_at), now, "#/active_at")?;
         let mut steps = steps::of_lines(before, row, at);
         let begins_checkout = self.status == Some(CartProgress::Checkout);
-        let was_checkout = before.is_some_and(|was| was.status == CartStatus::Checkout);
         let is_active = !steps.is_empty()
             || self.active_at.is_some_and(|at| at > row.active_at)
             || self.status.is_some_and(|said| said.as_str() != row.status.as_str());
         if before.is_none() || is_active {
             row.active_at = if before.is_none() { at } else { at.max(row.active_at) };
         }
-        if row.status == CartStatus::Abandoned && is_active {
-            (row.status, row.recovered_at) = (CartStatus::Recovered, Some(at));
-            steps.push(Step::new("cart.recovered", at));
+        if is_active {
+            steps.extend(row.come_back(at));
         }
+        let was_checkout = row.status == CartStatus::Checkout;
         if begins_checkout && !was_checkout {
             (row.status, row.checkout_at) = (CartStatus::Checkout, Some(at));
             steps.push(Step::new("checkout.started", at));
@@ -272,6 +280,22 @@ impl NewCartLineItem {
 }
 
 impl CartRow {
+    /// What it is, if it was abandoned, to somebody who did something with it. What was done before it
+    /// was abandoned, and is told late, says that nobody had left it.
+    fn come_back(&mut self, at: DateTime<Utc>) -> Option<Step> {
+        if self.status != CartStatus::Abandoned {
+            return None;
+        }
+        if self.abandoned_at.is_some_and(|left| at < left) {
+            let is_checkout = self.checkout_at.is_some();
+            self.status = if is_checkout { CartStatus::Checkout } else { CartStatus::Active };
+            self.abandoned_at = None;
+            return None;
+        }
+        (self.status, self.recovered_at) = (CartStatus::Recovered, Some(at));
+        Some(Step::new("cart.recovered", at))
+    }
+
     fn blank(tx: &mut Tx, source: String, currency: String) -> Self {
         let (id, now) = (tx.new_id(), tx.now);
         Self {
@@ -325,17 +349,14 @@ pub fn convert(tx: &mut Tx, id: Uuid, if_match: IfMatch, order: Option<Uuid>) ->
     converted(tx, before, order, at).map(Into::into)
 }
 
-fn converted(
+/// Makes a cart the order it became, whatever it was.
+pub fn converted(
     tx: &mut Tx,
     mut row: CartRow,
     order: Option<Uuid>,
     at: DateTime<Utc>,
 ) -> Result<CartRow> {
-    let mut steps = Vec::new();
-    if row.status == CartStatus::Abandoned {
-        row.recovered_at = Some(at);
-        steps.push(Step::new("cart.recovered", at));
-    }
+    let mut steps = Vec::from_iter(row.come_back(at));
     steps.push(Step::new("cart.converted", at));
     (row.status, row.order_id, row.converted_at) = (CartStatus::Converted, order, Some(at));
     (row.version, row.updated_at) = (row.version + 1, tx.now);
@@ -355,7 +376,7 @@ pub fn close(tx: &mut Tx, id: Uuid) -> Result<()> {
 }
 
 /// The same for an order that says which cart it was; 422 where it names one by an id that is none.
-/// A cart that has become another order stays that one's.
+/// A cart that has become another order stays that one's; one that is not known yet is awaited.
 pub fn convert_into(
     tx: &mut Tx,
     reference: &CartReference,
@@ -367,7 +388,12 @@ pub fn convert_into(
         (None, Some(outside)) => external_ids::find(tx, Owner::Cart, &outside.source, &outside.id)?,
         (None, None) => None,
     };
-    let Some(id) = known else { return Ok(None) };
+    let Some(id) = known else {
+        if let Some(outside) = &reference.external_id {
+            awaited::note(tx, outside, order)?;
+        }
+        return Ok(None);
+    };
     let found = of(tx.workspace).filter(c::id.eq(id)).select(CartRow::as_select());
     let found: Option<CartRow> = found.for_no_key_update().first(tx.pg).optional()?;
     let Some(cart) = found else {
@@ -375,7 +401,17 @@ pub fn convert_into(
         return Err(Error::field("#/cart/id", "not_found", detail));
     };
     match cart.status {
+        // Its shop said that it became an order before that was there.
+        CartStatus::Converted if cart.order_id.is_none() => name_order(tx, cart, order),
         CartStatus::Converted => Ok((cart.order_id == Some(order)).then_some(id)),
         _ => converted(tx, cart, Some(order), at).map(|cart| Some(cart.id)),
     }
+}
+
+fn name_order(tx: &mut Tx, mut cart: CartRow, order: Uuid) -> Result<Option<Uuid>> {
+    (cart.order_id, cart.version, cart.updated_at) = (Some(order), cart.version + 1, tx.now);
+    store(tx, false, &cart)?;
+    let at = tx.now;
+    steps::tell(tx, &cart, vec![Step::new("cart.updated", at)])?;
+    Ok(Some(cart.id))
 }

@@ -17,6 +17,7 @@ use crate::config::Config;
 use crate::db::data_keys::DataKeys;
 use crate::db::{Conn, WorkspaceId, migrate};
 use crate::error::{Error, Result as Answer};
+use crate::webhooks;
 
 /// Name, what is counted, and the question: one row of how many were looked at, how many are at
 /// fault, and the first of those. A `$1` is today.
@@ -30,6 +31,9 @@ const QUESTIONS: &[(&str, &str, &str)] = &[
     ("identities", "customers", include_str!("verify/identities.sql")),
     ("external_ids", "ids", include_str!("verify/external_ids.sql")),
     ("consents", "consents", include_str!("verify/consents.sql")),
+    ("orders", "orders", include_str!("verify/orders.sql")),
+    ("spending", "customers", include_str!("verify/spending.sql")),
+    ("feed", "places", include_str!("verify/feed.sql")),
     ("references", "references", include_str!("verify/references.sql")),
     ("directories", "entries", include_str!("verify/directories.sql")),
 ];
@@ -133,6 +137,7 @@ fn checks(pg: &mut PgConnection, keys: &DataKeys) -> Answer<usize> {
     }
     report("data_keys", "workspaces", alone(pg, |pg| data_keys(pg, keys)))?;
     report("secrets", "channels", alone(pg, |pg| secrets(pg, keys)))?;
+    report("webhook_secrets", "endpoints", alone(pg, |pg| webhook_secrets(pg, keys)))?;
     report("audit_events", "events", alone(pg, |pg| audit::verify::events(pg).map(Finding::from)))?;
     report("audit_seals", "seals", alone(pg, |pg| audit::verify::seals(pg).map(Finding::from)))?;
     Ok(faulty)
@@ -170,6 +175,12 @@ fn data_keys(pg: &mut PgConnection, keys: &DataKeys) -> Answer<Finding> {
 fn secrets(pg: &mut PgConnection, keys: &DataKeys) -> Answer<Finding> {
     each(pg, keys, include_str!("verify/secrets.sql"), |conn, channel| {
         open_secrets(conn, channel).map(drop)
+    })
+}
+
+fn webhook_secrets(pg: &mut PgConnection, keys: &DataKeys) -> Answer<Finding> {
+    each(pg, keys, include_str!("verify/webhook_secrets.sql"), |conn, endpoint| {
+        webhooks::open_secrets(conn, endpoint).map(drop)
     })
 }
 

@@ -15,6 +15,7 @@ use crate::auth::{Caller, Scope};
 use crate::error::{Error, Result};
 use crate::http::batch::one_by_one;
 use crate::http::{Batch, Json, Path, Reply};
+use crate::journal;
 
 /// A record as the shop's own API shows it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -52,6 +53,9 @@ pub struct ConnectorImport {
     #[validate(length(min = 1, max = 250))]
     #[schema(min_items = 1, max_items = 250)]
     pub items: Vec<NativeRecord>,
+    /// Whether they are history that moves in, of which no webhooks are sent. The change feed has them.
+    #[serde(default)]
+    pub backfill: bool,
 }
 
 /// What a caller has to be allowed who tells of such a record; none where that can be told by the shop
@@ -95,6 +99,9 @@ pub async fn import_connector_records(
     grant
         .write(move |tx| {
             let shop = Shop::find(tx, *channel_id)?;
+            if import.backfill {
+                journal::backfill(tx);
+            }
             one_by_one(tx, &import.items, false, |tx, item| {
                 if scopes.is_none() {
                     return Err(Error::field("#", "ignored", "a topic that is not imported"));

@@ -232,11 +232,10 @@ fn refund(refund: &Fields, currency: &str) -> NewRefund {
 }
 
 fn fulfillment(one: &Fields) -> Option<NewFulfillment> {
-    if matches!(one.text("status", 40).as_deref(), Some("cancelled" | "error" | "failure")) {
-        return None;
-    }
+    let status = one.text("status", 40);
     Some(NewFulfillment {
         external_id: one.id("id"),
+        is_cancelled: matches!(status.as_deref(), Some("cancelled" | "error" | "failure")),
         line_items: one.list("line_items").iter().filter_map(|line| part(line, "id")).collect(),
         tracking_company: one.text("tracking_company", 100),
         tracking_number: one.text("tracking_number", 200),

@@ -51,9 +51,12 @@ pub struct NewFulfillment {
     #[validate(url, length(max = 2000))]
     #[schema(example = "https://post.example.com/1Z2345", max_length = 2000)]
     pub tracking_url: Option<String>,
-    /// When; now unless said otherwise.
+    /// When; the order's `source_updated_at` where that is sent along, or now, unless said otherwise.
     #[validate(custom(function = "valid::time"))]
     pub fulfilled_at: Option<DateTime<Utc>>,
+    /// Whether the shop says that it came to nothing.
+    #[serde(skip)]
+    pub is_cancelled: bool,
 }
 
 /// What was shipped or handed over.
@@ -186,9 +189,16 @@ pub(super) fn enter(
         return Ok(());
     }
     let known = f::table.filter(f::workspace_id.eq(tx.workspace));
-    let known = known.filter(f::order_id.eq(draft.row.id)).select(f::external_id);
-    let mut known: Vec<Option<String>> = known.load(tx.pg)?;
+    let known = known.filter(f::order_id.eq(draft.row.id)).select(Fulfillment::as_select());
+    let stored: Vec<Fulfillment> = known.load(tx.pg)?;
+    let mut known: Vec<Option<String>> = stored.iter().map(|one| one.external_id.clone()).collect();
     for (at, fulfillment) in new.iter().enumerate() {
+        if fulfillment.is_cancelled {
+            let is_it = |one: &&Fulfillment| one.external_id == fulfillment.external_id;
+            let gone = stored.iter().filter(|one| one.external_id.is_some());
+            gone.filter(is_it).for_each(|one| take_off(draft, one));
+            continue;
+        }
         if fulfillment.external_id.is_some() && known.contains(&fulfillment.external_id) {
             continue;
         }
@@ -197,6 +207,17 @@ pub(super) fn enter(
         draft.fulfillments.push(row);
     }
     Ok(())
+}
+
+/// What was to be sent was not.
+fn take_off(draft: &mut Draft, gone: &Fulfillment) {
+    for affected in &gone.line_items.0 {
+        let line = draft.lines.iter_mut().find(|line| line.id == affected.line_item_id);
+        let Some(line) = line else { continue };
+        line.fulfilled_quantity = (line.fulfilled_quantity - affected.quantity).max(0);
+    }
+    draft.lines_changed = true;
+    draft.cancelled_fulfillments.push(gone.id);
 }
 
 fn enter_one(
@@ -266,6 +287,15 @@ fn send(
         affected.push(AffectedLineItem::of(line, part.quantity));
     }
     Ok(affected)
+}
+
+/// Removes what was cancelled.
+pub(super) fn discard(tx: &mut Tx, order: Uuid, ids: &[Uuid]) -> Result<()> {
+    if !ids.is_empty() {
+        let gone = f::table.filter(f::workspace_id.eq(tx.workspace)).filter(f::order_id.eq(order));
+        diesel::delete(gone.filter(f::id.eq_any(ids))).execute(tx.pg)?;
+    }
+    Ok(())
 }
 
 /// Stores what was entered.

@@ -37,18 +37,19 @@ struct Milestone {
     properties: Value,
 }
 
-/// Writes what happened between `before` and the draft; whether it was paid just now.
-pub fn tell(tx: &mut Tx, before: Option<&Order>, draft: &Draft) -> Result<bool> {
+/// Writes what happened between `before` and the draft.
+pub fn tell(tx: &mut Tx, before: Option<&Order>, draft: &Draft) -> Result<()> {
     let after = &draft.row;
     let mut told = reached(tx.now, before, draft);
-    let is_paid = told.iter().any(|milestone| milestone.kind == "order.paid");
     if let Some(before) = before {
         let mut changes = changes(before, draft)?;
         if !told.is_empty() {
             changes.retain(|field, _| !TOLD_BY_MILESTONES.contains(&field.as_str()));
         }
-        // The money was told before; what it was for is known now.
-        let known: Vec<_> = draft.refunds.iter().filter(|one| one.counted > 0).collect();
+        // The money was told before, or there was none: what it was for is known now.
+        let is_untold = |row: &RefundRow| row.amount == 0 && !row.is_return;
+        let known = draft.refunds.iter().filter(|one| one.counted > 0 || is_untold(&one.row));
+        let known: Vec<_> = known.collect();
         if !known.is_empty() {
             let to: Vec<_> = known.iter().map(|one| refunded(&one.row)).collect();
             changes.insert("refunds".into(), json!({ "from": null, "to": to }));
@@ -60,8 +61,7 @@ pub fn tell(tx: &mut Tx, before: Option<&Order>, draft: &Draft) -> Result<bool> 
     }
     let entries: Vec<Entry> =
         told.into_iter().map(|milestone| entry(tx, after, milestone)).collect();
-    journal::enter(tx, entries)?;
-    Ok(is_paid)
+    journal::enter(tx, entries)
 }
 
 /// Writes that an order was deleted or restored.
@@ -99,7 +99,7 @@ fn reached(now: DateTime<Utc>, before: Option<&Order>, draft: &Draft) -> Vec<Mil
         if value > 0 {
             add("order.refunded", row.refunded_at, Some(value), refunded(row));
         }
-        if row.is_return || row.amount == 0 {
+        if row.is_return {
             add("order.returned", row.refunded_at, None, refunded(row));
         }
     }

@@ -53,7 +53,7 @@ pub struct NewRefund {
     #[validate(length(max = 500), nested)]
     #[schema(max_items = 500)]
     pub line_items: Vec<LineItemQuantity>,
-    /// When; now unless said otherwise.
+    /// When; the order's `source_updated_at` where that is sent along, or now, unless said otherwise.
     #[validate(custom(function = "valid::time"))]
     pub refunded_at: Option<DateTime<Utc>>,
     /// Whether it follows from something else, and gives way to what the order's source tells.

@@ -74,14 +74,14 @@ impl OrderPatch {
     pub(super) fn take_states(
         &self,
         draft: &mut Draft,
-        now: DateTime<Utc>,
+        at: DateTime<Utc>,
         told: Told,
     ) -> Result<()> {
         let order = &mut draft.row;
         let said = self.status.or(self.cancelled_at.map(|_| OrderStatus::Cancelled));
         order.status = said.unwrap_or(order.status);
         if order.status == OrderStatus::Cancelled {
-            order.cancelled_at = self.cancelled_at.or(order.cancelled_at).or(Some(now));
+            order.cancelled_at = self.cancelled_at.or(order.cancelled_at).or(Some(at));
         }
         self.take_payment(order, told)?;
         self.take_fulfillment(draft);

@@ -52,6 +52,8 @@ pub struct Draft {
     /// Refunds and fulfillments that were not there before.
     pub refunds: Vec<Entered>,
     pub fulfillments: Vec<Fulfillment>,
+    /// Fulfillments that were cancelled.
+    pub cancelled_fulfillments: Vec<Uuid>,
     /// Refunds that had been deduced, with as much of them as nobody has told yet.
     pub outdated_refunds: Vec<RefundRow>,
 }
@@ -235,10 +237,11 @@ impl OrderPatch {
             draft.lines_changed = true;
         }
         self.settle(&mut draft.row, &draft.lines)?;
-        self.take_states(&mut draft, tx.now, told)?;
-        self.enter(tx, &mut draft, told)?;
+        let at = self.told_at(tx.now).max(draft.row.placed_at);
+        self.take_states(&mut draft, at, told)?;
+        self.enter(tx, &mut draft, at, told)?;
         self.settle_states(&mut draft, before.is_none(), told);
-        self.stamp(tx.now, before.is_none(), &mut draft.row);
+        self.stamp(at, before.is_none(), &mut draft.row);
         check_refunds(&draft.row)?;
         if let (Some(before), Told::ByCaller) = (&before, told) {
             check_moves(&before.row, &draft.row)?;
@@ -305,11 +308,21 @@ impl OrderPatch {
         Ok(())
     }
 
+    /// When something happened that nobody dates: at the latest when the source told it.
+    fn told_at(&self, now: DateTime<Utc>) -> DateTime<Utc> {
+        let told = self.source_updated_at.filter(|at| (journal::earliest()..=now).contains(at));
+        told.unwrap_or(now)
+    }
+
     /// Enters refunds and fulfillments. An order that is said to be refunded is so altogether: what no
     /// refund tells of is one more.
-    fn enter(&self, tx: &mut Tx, draft: &mut Draft, told: Told) -> Result<()> {
-        fulfillments::enter(tx, draft, self.fulfillments.as_deref().unwrap_or_default(), told)?;
-        refunds::enter(tx, draft, self.refunds.as_deref().unwrap_or_default(), told)?;
+    fn enter(&self, tx: &mut Tx, draft: &mut Draft, at: DateTime<Utc>, told: Told) -> Result<()> {
+        let mut sent = self.fulfillments.clone().unwrap_or_default();
+        sent.iter_mut().for_each(|one| one.fulfilled_at = one.fulfilled_at.or(Some(at)));
+        fulfillments::enter(tx, draft, &sent, told)?;
+        let mut paid_back = self.refunds.clone().unwrap_or_default();
+        paid_back.iter_mut().for_each(|one| one.refunded_at = one.refunded_at.or(Some(at)));
+        refunds::enter(tx, draft, &paid_back, told)?;
         if let Some(payment) = &self.payment {
             payments::enter(tx, draft, payment)?;
         }
@@ -317,7 +330,7 @@ impl OrderPatch {
         match self.financial_status {
             Some(FinancialStatus::Refunded) if left > 0 => {
                 let rest = NewRefund::deduced(draft.row.money(left));
-                refunds::enter(tx, draft, &[rest], told)
+                refunds::enter(tx, draft, &[NewRefund { refunded_at: Some(at), ..rest }], told)
             }
             Some(FinancialStatus::PartiallyRefunded)
                 if draft.row.refunded_total == 0 && told == Told::ByCaller =>
@@ -329,17 +342,33 @@ impl OrderPatch {
         }
     }
 
-    /// When it was paid and fulfilled, where nobody says so: a new order when it was placed.
-    fn stamp(&self, now: DateTime<Utc>, is_new: bool, order: &mut OrderRow) {
-        use FinancialStatus::{Paid, PartiallyRefunded, Refunded};
-        let otherwise = if is_new { order.placed_at } else { now };
+    /// When it was paid and fulfilled, where nobody says so: a new order when it was placed. A state that
+    /// was left takes its time along.
+    fn stamp(&self, at: DateTime<Utc>, is_new: bool, order: &mut OrderRow) {
+        use FinancialStatus::{Authorized, Paid, PartiallyRefunded, Pending, Refunded, Voided};
+        if matches!(order.status, OrderStatus::Open | OrderStatus::Completed)
+            && order.cancelled_at.take().is_some()
+        {
+            order.cancel_reason = None;
+        }
+        if matches!(order.financial_status, Pending | Authorized | Voided) {
+            order.paid_at = None;
+        }
+        if matches!(
+            order.fulfillment_status,
+            FulfillmentStatus::Unfulfilled | FulfillmentStatus::Partial
+        ) {
+            order.fulfilled_at = None;
+        }
+        let otherwise = if is_new { order.placed_at } else { at };
         let is_paid = matches!(order.financial_status, Paid | PartiallyRefunded | Refunded);
         if is_paid && order.paid_total >= order.total {
             let told = self.payment.as_ref().and_then(|payment| payment.at);
             order.paid_at = self.paid_at.or(order.paid_at).or(told).or(Some(otherwise));
         }
         if order.fulfillment_status == FulfillmentStatus::Fulfilled {
-            let last = self.fulfillments.iter().flatten().filter_map(|one| one.fulfilled_at).max();
+            let sent = self.fulfillments.iter().flatten().filter(|one| !one.is_cancelled);
+            let last = sent.filter_map(|one| one.fulfilled_at).max();
             let told = self.fulfilled_at.or(order.fulfilled_at).or(last);
             order.fulfilled_at = told.or(Some(otherwise));
         }
@@ -418,8 +447,15 @@ impl Saved {
 impl Draft {
     fn of(stored: Stored) -> Self {
         let Stored { row, lines } = stored;
-        let (refunds, fulfillments, outdated_refunds) = (Vec::new(), Vec::new(), Vec::new());
-        Self { row, lines, lines_changed: false, refunds, fulfillments, outdated_refunds }
+        Self {
+            row,
+            lines,
+            lines_changed: false,
+            refunds: Vec::new(),
+            fulfillments: Vec::new(),
+            cancelled_fulfillments: Vec::new(),
+            outdated_refunds: Vec::new(),
+        }
     }
 
     /// Whether there is nothing to write but, maybe, that the source said so once more.
@@ -427,6 +463,7 @@ impl Draft {
         let at = before.row.source_updated_at;
         self.refunds.is_empty()
             && self.fulfillments.is_empty()
+            && self.cancelled_fulfillments.is_empty()
             && self.lines == before.lines
             && OrderRow { source_updated_at: at, ..self.row.clone() } == before.row
     }
@@ -453,7 +490,9 @@ impl Draft {
         definitions.claim(tx, self.row.id, &self.row.attributes)?;
         stats::count(tx, before.as_ref().map(|before| &before.row), &self.row)?;
         let shown = before.map(|before| Order::new(before.row, before.lines));
-        let is_paid = milestones::tell(tx, shown.as_ref(), &self)?;
+        milestones::tell(tx, shown.as_ref(), &self)?;
+        let was_paid_by = shown.filter(|was| was.paid_at.is_some()).and_then(|was| was.customer_id);
+        let is_paid = self.row.paid_at.is_some() && was_paid_by != self.row.customer_id;
         if let Some(customer) = self.row.customer_id.filter(|_| is_paid) {
             customers::advance(tx, &[customer], LifecycleStage::Customer, "first paid order")?;
         }
@@ -480,6 +519,7 @@ impl Draft {
             }
         }
         refunds::store(tx, &self.refunds, &self.outdated_refunds)?;
+        fulfillments::discard(tx, self.row.id, &self.cancelled_fulfillments)?;
         fulfillments::store(tx, &self.fulfillments)
     }
 

@@ -29,6 +29,13 @@ pub fn of(workspace: WorkspaceId) -> _ {
     e::table.filter(e::workspace_id.eq(workspace)).filter(e::deleted_at.is_null())
 }
 
+/// What the messages of an endpoint are signed with.
+pub fn open_secrets(conn: &mut Conn, id: Uuid) -> Result<Secrets> {
+    let sealed: Vec<u8> =
+        of(conn.workspace).filter(e::id.eq(id)).select(e::sealed).first(conn.pg)?;
+    Secrets::open(conn, id, &sealed)
+}
+
 impl WebhookEndpoint {
     /// An endpoint, or 404.
     pub fn find(conn: &mut Conn, id: Uuid) -> Result<Self> {
@@ -61,9 +68,7 @@ impl WebhookEndpoint {
     /// Gives an endpoint a new secret; the old one signs too for a while.
     pub fn rotate(tx: &mut Tx, id: Uuid, new: &NewSecret) -> Result<Self> {
         let before = Self::lock(tx, id)?;
-        let sealed: Vec<u8> =
-            of(tx.workspace).filter(e::id.eq(id)).select(e::sealed).first(tx.pg)?;
-        let sealed = Secrets::open(tx, id, &sealed)?.rotated(new).seal(tx, id)?;
+        let sealed = open_secrets(tx, id)?.rotated(new).seal(tx, id)?;
         let after: Self = diesel::update(of(tx.workspace).filter(e::id.eq(id)))
             .set((
                 e::sealed.eq(sealed),

@@ -30,6 +30,7 @@ use crate::http::boundary::is_dry_run;
 use crate::http::{
     Created, Found, IfMatch, Json, List, NoContent, Page, Path, Query, Reply, ServiceConfig,
 };
+pub use endpoints::open_secrets;
 use endpoints::{fault_of, of};
 pub use queue::prune;
 use secrets::{NewSecret, Secrets};

@@ -1,6 +1,7 @@
 //! Carts: put into, taken out of, left behind, won back, bought.
 
 use chrono::{TimeDelta, Utc};
+use diesel::connection::SimpleConnection;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -302,4 +303,86 @@ fn a_cart_of_another_workspace_is_not_there() {
     other.post(&format!("{}/convert", at(&id)), json!({})).expect(404);
     let order = json!({ "currency": "EUR", "cart": { "id": id } });
     other.post("/v1/orders", order).expect(422);
+}
+
+#[test]
+fn a_cart_that_comes_after_its_order_is_converted_at_once() {
+    let client = workspace();
+    let outside = json!({ "source": "shop", "id": "c1" });
+    let order = json!({ "currency": "EUR", "total": eur(1000), "placed_at": "2026-03-14T09:00:00Z",
+                        "cart": { "external_id": outside } });
+    let order = client.post("/v1/orders", order).expect(201).id();
+    let body = json!({ "currency": "EUR", "line_items": [line("rope", 1)],
+                       "source_updated_at": "2026-03-14T08:00:00Z" });
+    let cart = client.put(&format!("{PATH}/external/shop/c1"), body).expect(201).json;
+    assert_eq!((&cart["status"], &cart["order_id"]), (&json!("converted"), &json!(order)));
+    let after = client.get(&format!("/v1/orders/{order}")).expect(200).json;
+    assert_eq!((&after["cart_id"], &after["version"]), (&cart["id"], &json!(2)));
+    assert_eq!(kinds(&client, &order), ["order.placed", "order.updated"]);
+    let id = cart["id"].as_str().expect("an id");
+    wait_for_worker();
+    assert_eq!(kinds(&client, id), ["cart.converted", "cart.item_added"]);
+    // Another one is nobody's.
+    let other = json!({ "currency": "EUR" });
+    let other = client.put(&format!("{PATH}/external/shop/c2"), other).expect(201).json;
+    assert_eq!(other["status"], "active");
+}
+
+/// Two transactions at the same time see neither cart nor order of the other.
+#[test]
+fn a_cart_is_not_abandoned_that_an_order_names() {
+    let client = workspace();
+    let (named, other) = (Uuid::new_v4().to_string(), Uuid::new_v4().to_string());
+    let order = json!({ "currency": "EUR", "total": eur(1000),
+                        "cart": { "external_id": { "source": "shop", "id": other } } });
+    let order = client.post("/v1/orders", order).expect(201).id();
+    let body = json!({ "currency": "EUR", "line_items": [line("rope", 1)],
+                       "active_at": Utc::now() - TimeDelta::minutes(90) });
+    let cart = client.put(&format!("{PATH}/external/shop/{named}"), body).expect(201).id();
+    let late =
+        format!("update external_ids set external_id = '{named}' where external_id = '{other}'");
+    client.owner().batch_execute(&late).expect("named");
+    wait_for_worker();
+    let cart = client.get(&at(&cart)).expect(200).json;
+    assert_eq!((&cart["status"], &cart["order_id"]), (&json!("converted"), &json!(order)));
+    assert_eq!(cart["abandoned_at"], Value::Null);
+}
+
+#[test]
+fn an_order_that_comes_after_its_completed_cart_is_named_by_it() {
+    let client = workspace();
+    let id = idle(&client, 1);
+    client.post(&format!("{}/convert", at(&id)), json!({})).expect(200);
+    let order = json!({ "currency": "EUR", "cart": { "id": id } });
+    let order = client.post("/v1/orders", order).expect(201);
+    assert_eq!(order.json["cart_id"], id);
+    assert_eq!(client.get(&at(&id)).expect(200).json["order_id"], order.id());
+}
+
+#[test]
+fn what_was_done_before_a_cart_was_abandoned_recovers_nothing() {
+    let client = workspace();
+    let id = idle(&client, 90);
+    wait_for_worker();
+    let late = json!({ "line_items": [line("rope", 2)],
+                       "source_updated_at": Utc::now() - TimeDelta::minutes(40) });
+    let after = client.patch(&at(&id), late).expect(200).json;
+    assert_eq!(
+        (&after["status"], &after["abandoned_at"], &after["recovered_at"]),
+        (&json!("active"), &Value::Null, &Value::Null)
+    );
+    assert!(!kinds(&client, &id).contains(&"cart.recovered".to_owned()));
+}
+
+#[test]
+fn what_is_repeated_of_a_cart_that_is_over_changes_nothing() {
+    let client = workspace();
+    let path = format!("{PATH}/external/shop/c1");
+    let body = json!({ "currency": "EUR", "line_items": [line("rope", 1)],
+                       "source_updated_at": "2026-03-14T09:00:00Z" });
+    let id = client.put(&path, body.clone()).expect(201).id();
+    let over = client.post(&format!("{}/convert", at(&id)), json!({})).expect(200).json;
+    assert_eq!(client.put(&path, body).expect(200).json, over);
+    let newer = json!({ "line_items": [], "source_updated_at": "2026-03-14T10:00:00Z" });
+    client.put(&path, newer).expect_code(409, "invalid_transition");
 }

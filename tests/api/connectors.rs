@@ -2,7 +2,7 @@
 
 mod custom;
 mod keeping;
-mod shopify;
+pub mod shopify;
 mod stripe;
 mod woocommerce;
 

@@ -6,6 +6,7 @@ use diesel::connection::SimpleConnection;
 use serde_json::json;
 
 use crate::audit::sealing::seal_all;
+use crate::connectors::Shop;
 use crate::harness::{App, Client};
 
 /// The key under which the suite's databases are sealed.
@@ -14,7 +15,49 @@ const MASTER_KEY: &str = "000000000000000000000000000000000000000000000000000000
 const FOREIGN_KEY: &str = "1111111111111111111111111111111111111111111111111111111111111111";
 
 /// What is done behind the API, how it is undone, the checks that find it, and what they name.
-const FAULTS: [(&str, &str, &[&str], &str); 26] = [
+const FAULTS: [(&str, &str, &[&str], &str); 33] = [
+    (
+        "update identities set value = 'ada@shop.example.com' where value like ' erased:%' and type = 'email'",
+        "update identities set value = value_norm where value_norm like ' erased:%'",
+        &["identities"],
+        "is erased and an identity is not",
+    ),
+    (
+        "update external_ids set external_id = '1002' where resource = 'order'",
+        "update external_ids set external_id = '1001' where resource = 'order'",
+        &["external_ids"],
+        "its id in `shop` is",
+    ),
+    (
+        "update orders set refunded_total = refunded_total - 1 where refunded_total > 0",
+        "update orders set refunded_total = refunded_total + 1 where refunded_total > 0",
+        &["orders", "spending"],
+        "99 paid back, its refunds come to 100",
+    ),
+    (
+        "update customer_stats set total_spent = total_spent + 1 where orders_count = 1",
+        "update customer_stats set total_spent = total_spent - 1 where orders_count = 1",
+        &["spending"],
+        "counted 1 orders and 901 spent, there are 1 and 900",
+    ),
+    (
+        "update carts set order_id = workspace_id",
+        "update carts c set order_id = o.id from orders o where o.cart_id = c.id",
+        &["references"],
+        "names the order",
+    ),
+    (
+        "update changes set sequence = sequence + 100000 where sequence = 1",
+        "update changes set sequence = 1 where sequence = 100001",
+        &["feed"],
+        "of the feed of workspace",
+    ),
+    (
+        "update webhook_endpoints set sealed = sealed || '\\x00'",
+        "update webhook_endpoints set sealed = substr(sealed, 1, length(sealed) - 1)",
+        &["webhook_secrets"],
+        "is not sealed for this place",
+    ),
     (
         "update consents set state = 'granted' where state = 'withdrawn'",
         "update consents set state = 'withdrawn' where state = 'granted'",
@@ -122,7 +165,7 @@ const FAULTS: [(&str, &str, &[&str], &str); 26] = [
         "alter table touchpoints detach partition touchpoints_2026_03",
         "alter table touchpoints attach partition touchpoints_2026_03 for values
            from (uuid_v7_floor('2026-03-01Z')) to (uuid_v7_floor('2026-04-01Z'))",
-        &["partitions", "touchpoint_counts", "customer_activity", "customer_stats", "message_ids"],
+        &["partitions", "touchpoint_counts", "customer_activity", "customer_stats", "message_ids", "feed"],
         "touchpoints_2026_03 is not attached",
     ),
     (
@@ -198,6 +241,28 @@ fn faulty(output: &Output) -> (String, Vec<String>) {
     (text, names)
 }
 
+fn work(app: &App) {
+    while ecrm::worker::round(&app.state, uuid::Uuid::now_v7()).expect("a round") > 0 {}
+}
+
+fn erase(client: &Client, customer: &str) {
+    let asked = json!({ "customer_id": customer, "kind": "erasure", "is_verified": true });
+    client.post("/v1/data_requests", asked).expect(201);
+}
+
+/// A cart that became an order, some of which was paid back.
+fn sell(client: &Client, customer: &str) {
+    let cart = json!({ "currency": "EUR", "customer": { "id": customer } });
+    client.put("/v1/carts/external/shop/c1", cart).expect(201);
+    let order = json!({
+        "currency": "EUR", "customer": { "id": customer }, "financial_status": "paid",
+        "total": { "amount": 1000, "currency": "EUR" },
+        "cart": { "external_id": { "source": "shop", "id": "c1" } },
+        "refunds": [{ "amount": { "amount": 100, "currency": "EUR" } }],
+    });
+    client.put("/v1/orders/external/shop/1001", order).expect(201);
+}
+
 /// A service in which every check has something to look at, in live and in test data.
 fn filled() -> (App, Client) {
     let app = App::alone(&[]);
@@ -233,6 +298,14 @@ fn filled() -> (App, Client) {
     // Deleted ones keep their identities, released, for a restore.
     let gone = client.post("/v1/customers", json!({ "first_name": "Eva" })).expect(201).id();
     client.delete(&format!("/v1/customers/{gone}")).expect(204);
+    let gone = client.post("/v1/customers", json!({ "email": "gone@shop.example.com" }));
+    erase(&client, &gone.expect(201).id());
+    let buyer = client.post("/v1/customers", json!({ "first_name": "Max" })).expect(201).id();
+    sell(&client, &buyer);
+    let endpoint = json!({ "url": "https://erp.example.com/hooks" });
+    client.post("/v1/webhook_endpoints", endpoint).expect(201);
+    work(&app);
+    client.get("/v1/changes?from=oldest").expect(200);
     (app, client)
 }
 
@@ -243,15 +316,98 @@ fn a_whole_database_is_found_whole_and_left_as_it_is() {
     let output = verify(&app, MASTER_KEY);
     let (text, names) = faulty(&output);
     assert_eq!((output.status.code(), names), (Some(0), Vec::<String>::new()), "{text}");
-    assert_eq!(text.lines().count(), 16, "{text}");
+    assert_eq!(text.lines().count(), 20, "{text}");
     for line in [
         "ok     data_keys: 2 workspaces",
         "ok     secrets: 1 channels",
-        "ok     audit_seals: 2 seals",
+        "ok     audit_seals: 3 seals",
     ] {
         assert!(text.lines().any(|found| found == line), "`{line}` is not in\n{text}");
     }
     assert_eq!(app.checksums(), before);
+}
+
+/// The demo workspace, and whatever can happen to customers, orders and carts in it.
+#[test]
+fn a_database_in_use_is_found_whole() {
+    let app = App::alone(&[]);
+    let client = demo(&app);
+    let mut buyers: Vec<String> = Vec::new();
+    let orders = client.get("/v1/orders?limit=200").expect(200).json;
+    for order in orders["data"].as_array().expect("a list") {
+        let customer = order["customer_id"].as_str().unwrap_or_default().to_owned();
+        if !customer.is_empty() && !buyers.contains(&customer) {
+            buyers.push(customer);
+        }
+    }
+    sell(&client, &buyers[0]);
+    erase(&client, &buyers[0]);
+    client.delete(&format!("/v1/customers/{}", buyers[1])).expect(204);
+    let merge = |one: &str, other: &str| {
+        let body = json!({ "source_id": other });
+        let merged = client.post(&format!("/v1/customers/{one}/merge"), body).expect(200).json;
+        merged["merge_id"].as_str().expect("a merge").to_owned()
+    };
+    merge(&buyers[2], &buyers[3]);
+    let undone = merge(&buyers[4], &buyers[5]);
+    client.post(&format!("/v1/merges/{undone}/revert"), json!({})).expect(200);
+    merge(&buyers[6], &buyers[7]);
+    erase(&client, &buyers[6]);
+    let order =
+        |at: usize| format!("/v1/orders/{}", orders["data"][at]["id"].as_str().expect("id"));
+    client.delete(&order(0)).expect(204);
+    client.delete(&order(1)).expect(204);
+    client.post(&format!("{}/restore", order(1)), json!({})).expect(200);
+    client.post(&format!("{}/cancel", order(2)), json!({})).expect(200);
+    let product = client.get("/v1/products?limit=1").expect(200).json["data"][0]["id"].clone();
+    client.delete(&format!("/v1/products/{}", product.as_str().expect("an id"))).expect(204);
+    client
+        .post("/v1/webhook_endpoints", json!({ "url": "https://erp.example.com/hooks" }))
+        .expect(201);
+    tell(&client);
+    work(&app);
+    let output = verify(&app, MASTER_KEY);
+    let (text, names) = faulty(&output);
+    assert_eq!((output.status.code(), names), (Some(0), Vec::<String>::new()), "{text}");
+}
+
+/// What shops and payment providers tell: somebody is erased, an order is deleted.
+fn tell(client: &Client) {
+    let shop = Shop::of(client, "shopify");
+    let mut order = crate::connectors::shopify::order();
+    shop.shopify("orders/create", "d-1", &order).expect(200);
+    (order["id"], order["customer"]["id"]) = (json!(2), json!(2));
+    order["email"] = json!("eve@shop.example.com");
+    order["customer"]["email"] = json!("eve@shop.example.com");
+    shop.shopify("orders/create", "d-2", &order).expect(200);
+    shop.shopify("orders/delete", "d-3", &json!({ "id": 2 })).expect(200);
+    let who = json!({ "customer": { "id": 207_119_551 } });
+    shop.shopify("customers/redact", "d-4", &who).expect(200);
+    let of = |id: &str| {
+        json!({ "id": id, "amount_received": 100, "currency": "eur",
+                                "metadata": { "order_id": "450789469", "order_source": "shopify" } })
+    };
+    let stripe = Shop::of(client, "stripe");
+    let import = format!("/v1/connectors/{}/import", stripe.channel);
+    let body = json!({ "topic": "payment_intent.succeeded", "items": [of("pi_1"), of("pi_2")] });
+    client.post(&import, body).expect(207);
+}
+
+/// The key of the demo workspace, which is made as the first start makes it.
+fn demo(app: &App) -> Client {
+    let folder = std::env::temp_dir().join(uuid::Uuid::new_v4().to_string());
+    let output = Command::new(env!("CARGO_BIN_EXE_ecrm"))
+        .arg("seed")
+        .env("DATABASE_URL", &app.owner_url)
+        .env("ECRM_MASTER_KEY", MASTER_KEY)
+        .env("ECRM_DATA_DIR", &folder)
+        .env("ECRM_JWT_SECRET", "a secret of the test suite, 32 bytes and more")
+        .output()
+        .expect("the binary runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    std::fs::remove_dir_all(folder).expect("the key's folder");
+    let key = String::from_utf8(output.stdout).expect("text");
+    app.workspace(&["*"]).with_token(key.trim())
 }
 
 #[test]
@@ -289,7 +445,7 @@ fn another_master_key_opens_nothing_and_is_said_to() {
     let (text, names) = faulty(&output);
     assert_eq!(
         (output.status.code(), names),
-        (Some(1), vec!["data_keys".into(), "secrets".into()]),
+        (Some(1), vec!["data_keys".into(), "secrets".into(), "webhook_secrets".into()]),
         "{text}"
     );
     assert!(!text.contains(FOREIGN_KEY) && !text.contains("correct horse"), "{text}");

@@ -1,5 +1,5 @@
 -- A customer's row mirrors its primary email and phone, and its marks are free for others exactly
--- while it is deleted.
+-- while it is deleted. Of who was erased hashes alone are held, by which they are refused.
 with primaries as (
   select workspace_id, customer_id,
          min(value_norm) filter (where type = 'email') as email,
@@ -19,6 +19,11 @@ with primaries as (
   select format('customer %s, workspace %s, is deleted and holds identities, or holds none of its own',
                 c.id, c.workspace_id)
     from customers c join identities i on i.workspace_id = c.workspace_id and i.customer_id = c.id
-   where (i.released_at is null) <> (c.deleted_at is null)
+   where c.status <> 'erased' and (i.released_at is null) <> (c.deleted_at is null)
+  union all
+  select format('customer %s, workspace %s, is erased and an identity is not', c.id, c.workspace_id)
+    from customers c join identities i on i.workspace_id = c.workspace_id and i.customer_id = c.id
+   where c.status = 'erased' and (i.released_at is not null or i.value not like ' erased:%'
+                                  or i.value_norm not like ' erased:%')
 )
 select (select count(*) from customers) as checked, count(*) as faults, min(fault) as first from faults

@@ -16,7 +16,8 @@ with named as (
   select 'touchpoint_counts of ' || at, workspace_id, 'channel', channel_id
     from touchpoint_counts where channel_id <> '00000000-0000-0000-0000-000000000000'
   union all
-  select 'external id of ' || source, workspace_id, resource, resource_id from external_ids
+  select 'external id of ' || source, workspace_id,
+         case when resource in ('payment', 'awaited_cart') then 'order' else resource end, resource_id from external_ids
   union all
   select 'unique value of ' || key, workspace_id, resource, resource_id from unique_attributes
   union all
@@ -36,6 +37,26 @@ with named as (
   union all
   select 'tag ' || id, workspace_id, 'workspace', workspace_id from tags
   union all
+  select 'order ' || id, workspace_id, 'cart', cart_id from orders where cart_id is not null
+  union all
+  select 'cart ' || id, workspace_id, 'order', order_id from carts where order_id is not null
+  union all
+  select 'message of a shop ' || id, workspace_id, 'channel', channel_id from connector_events
+  union all
+  select 'message of a shop ' || id, workspace_id, 'customer', customer_id
+    from connector_events where customer_id is not null
+  union all
+  select 'delivery ' || id, workspace_id, 'customer', customer_id
+    from webhook_deliveries where customer_id is not null
+  union all
+  select 'product ' || id, workspace_id, 'workspace', workspace_id from products
+  union all
+  select 'order ' || id, workspace_id, 'workspace', workspace_id from orders
+  union all
+  select 'cart ' || id, workspace_id, 'workspace', workspace_id from carts
+  union all
+  select 'webhook endpoint ' || id, workspace_id, 'workspace', workspace_id from webhook_endpoints
+  union all
   select 'touchpoints', workspace_id, 'workspace', workspace_id from touchpoints group by workspace_id
 ), there as (
   select workspace_id, 'customer' as what, id as whom from customers
@@ -43,6 +64,12 @@ with named as (
   select workspace_id, 'organization', id from organizations
   union all
   select workspace_id, 'channel', id from channels
+  union all
+  select workspace_id, 'product', id from products
+  union all
+  select workspace_id, 'order', id from orders
+  union all
+  select workspace_id, 'cart', id from carts
   union all
   select id, 'workspace', id from workspaces
 ), compared as (

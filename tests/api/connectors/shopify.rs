@@ -381,3 +381,56 @@ fn topics_that_tell_nothing_new_are_ignored() {
     work(&app);
     assert_eq!(shop.events("status=ignored").len(), 2, "{:?}", shop.events(""));
 }
+
+#[test]
+fn a_checkout_that_comes_after_its_order_is_converted_at_once() {
+    let app = App::alone(&[]);
+    let client = app.workspace(&["*"]);
+    let shop = Shop::of(&client, "shopify");
+    shop.shopify("orders/create", "d-1", &order()).expect(200);
+    work(&app);
+    let token = order()["checkout_token"].clone();
+    let checkout = json!({ "id": 1, "token": token, "currency": "EUR", "total_price": "199.00",
+        "updated_at": "2026-01-10T15:59:00Z",
+        "line_items": [{ "key": "k1", "quantity": 1, "title": "IPod", "price": "199.00" }] });
+    shop.shopify("checkouts/update", "d-2", &checkout).expect(200);
+    work(&app);
+    let cart = client.get("/v1/carts").expect(200).json["data"][0].clone();
+    let order = shop.orders().pop().expect("an order");
+    assert_eq!((&cart["status"], &cart["order_id"]), (&json!("converted"), &order["id"]));
+    assert_eq!((&order["cart_id"], &cart["converted_at"]), (&cart["id"], &order["placed_at"]));
+    assert_eq!(shop.events("status=failed"), Vec::<Value>::new());
+}
+
+#[test]
+fn a_shipment_that_was_cancelled_is_taken_off() {
+    let app = App::alone(&[]);
+    let client = app.workspace(&["*"]);
+    let shop = Shop::of(&client, "shopify");
+    let tell = |delivery: &str, day: u32, state: Value, sent: Value| {
+        let news = json!({ "updated_at": format!("2026-02-{day:02}T08:00:00Z"),
+                           "fulfillment_status": state, "fulfillments": sent });
+        shop.shopify("orders/updated", delivery, &changed(order(), &news)).expect(200);
+        work(&app);
+        shop.orders().pop().expect("an order")
+    };
+    let sent = |id: u32, status: &str| {
+        let lines = order()["line_items"].clone();
+        json!({ "id": id, "status": status, "created_at": format!("2026-02-{id:02}T07:00:00Z"),
+                "line_items": lines })
+    };
+    let first = tell("d-1", 1, json!("fulfilled"), json!([sent(1, "success")]));
+    assert_eq!(first["fulfilled_at"], "2026-02-01T07:00:00Z");
+    let none = tell("d-2", 2, Value::Null, json!([sent(1, "cancelled")]));
+    assert_eq!(
+        (&none["fulfillment_status"], &none["fulfilled_at"]),
+        (&json!("unfulfilled"), &Value::Null)
+    );
+    assert_eq!(none["line_items"][0]["fulfilled_quantity"], 0);
+    let path = format!("/v1/orders/{}/fulfillments", none["id"].as_str().expect("an id"));
+    assert_eq!(client.get(&path).expect(200).json["data"], json!([]));
+    let both = json!([sent(1, "cancelled"), sent(3, "success")]);
+    let again = tell("d-3", 3, json!("fulfilled"), both);
+    assert_eq!(again["fulfilled_at"], "2026-02-03T07:00:00Z");
+    assert_eq!(client.get(&path).expect(200).json["data"][0]["external_id"], "3");
+}

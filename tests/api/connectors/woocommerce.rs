@@ -2,6 +2,8 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use diesel::prelude::*;
+use ecrm::schema::changes;
 use serde_json::{Value, json};
 
 use super::{SECRET, Shop, eur, mac, work};
@@ -197,4 +199,39 @@ fn a_customer_of_woocommerce_is_one_of_ours() {
         (&json!("Roe"), &json!("+436641234567"), &json!("12"))
     );
     assert_eq!(shop.events("status=ignored").len(), 2);
+}
+
+#[test]
+fn what_nobody_dates_happened_when_the_shop_told_it() {
+    let app = App::alone(&[]);
+    let client = app.workspace(&["*"]);
+    let shop = Shop::of(&client, "woocommerce");
+    let told = |status: &str, at: &str| {
+        let mut body = order();
+        (body["status"], body["date_modified_gmt"]) = (json!(status), json!(at));
+        body["date_created_gmt"] = json!("2023-01-01T00:00:00");
+        body["date_paid_gmt"] = json!("2023-01-01T00:00:00");
+        body["refunds"] = json!([{ "id": 726, "reason": "late", "total": "-10.00" }]);
+        body
+    };
+    let import = |body: Value| {
+        let page = json!({ "topic": "order.updated", "items": [body], "backfill": true });
+        let path = format!("/v1/connectors/{}/import", shop.channel);
+        let done = client.post(&path, page).expect(207).json;
+        assert_eq!(done["failed"], 0, "{done}");
+    };
+    import(told("processing", "2023-02-01T00:00:00"));
+    import(told("cancelled", "2023-03-01T00:00:00"));
+    assert_eq!(shop.orders()[0]["cancelled_at"], "2023-03-01T00:00:00Z");
+    let log = client.get("/v1/touchpoints?limit=200").expect(200).json;
+    let at = |kind: &str| {
+        let found = log["data"].as_array().unwrap().iter().find(|row| row["type"] == kind);
+        found.unwrap_or_else(|| panic!("{kind} is not in {log}"))["occurred_at"].clone()
+    };
+    assert_eq!(at("order.refunded"), "2023-02-01T00:00:00Z");
+    assert_eq!(at("order.cancelled"), "2023-03-01T00:00:00Z");
+    client.get("/v1/changes?from=oldest").expect(200);
+    let history = changes::table.filter(changes::workspace_id.eq(client.workspace_id));
+    let history = history.filter(changes::is_backfill).count();
+    assert_eq!(history.get_result::<i64>(&mut client.owner()).expect("a count"), 2);
 }

@@ -157,3 +157,29 @@ fn customers_see_their_own_orders_and_nobody_elses() {
     assert_eq!(mine["data"][0].get("attributes"), None);
     me.get(PATH).expect(403);
 }
+
+/// What an order tells of is in the log already, and happened to nobody who was known.
+#[test]
+fn a_paid_order_makes_whoever_turns_out_to_have_placed_it_a_customer() {
+    let client = workspace();
+    let body = json!({ "currency": "EUR", "total": eur(100), "financial_status": "paid" });
+    let id = create(&client, body).id();
+    let email = json!({ "email": "ada@shop.example.com" });
+    let after = client.patch(&at(&id), email).expect(200).json;
+    let ada = after["customer_id"].as_str().expect("a customer").to_owned();
+    assert_eq!(customer(&client, &ada)["lifecycle_stage"], "customer");
+    let timeline = client.get(&format!("/v1/customers/{ada}/timeline")).expect(200).json;
+    let told = timeline["data"].as_array().expect("a list").iter();
+    let told: Vec<&Value> = told.filter(|row| row["subject"]["id"] == json!(id)).collect();
+    assert_eq!(told.len(), 1, "{timeline}");
+    assert_eq!(
+        (&told[0]["type"], &told[0]["properties"]["changes"]["customer_id"]["to"]),
+        (&json!("order.updated"), &json!(ada))
+    );
+    // One that is not paid for makes nobody a customer yet.
+    let id = create(&client, json!({ "currency": "EUR", "total": eur(100) })).id();
+    let email = json!({ "email": "eve@shop.example.com" });
+    let after = client.patch(&at(&id), email).expect(200).json;
+    let eve = customer(&client, after["customer_id"].as_str().expect("a customer"));
+    assert_ne!(eve["lifecycle_stage"], "customer");
+}

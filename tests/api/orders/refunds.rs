@@ -149,3 +149,16 @@ fn an_order_that_is_said_to_be_refunded_is_so_altogether() {
         json!({ "currency": "EUR", "total": eur(9), "financial_status": "partially_refunded" });
     refused(client.post(PATH, unsaid), "required", "#/refunds");
 }
+
+#[test]
+fn a_line_that_was_cancelled_before_it_was_sent_does_not_come_back() {
+    let client = workspace();
+    let id = create(&client, ropes("ada@shop.example.com")).id();
+    let body = json!({ "external_id": "r1", "amount": eur(0),
+                       "line_items": [{ "external_id": "rope", "quantity": 1 }] });
+    client.post(&format!("{}/refunds", at(&id)), body).expect(201);
+    assert_eq!(kinds(&client, &id), ["order.placed", "order.updated"]);
+    let told = log(&client, &id).pop().expect("a change");
+    let changes = &told["properties"]["changes"];
+    assert_eq!(changes["refunds"]["to"][0]["line_items"][0]["quantity"], 1, "{told}");
+}

@@ -137,3 +137,51 @@ fn every_fulfilled_line_is_known_where_the_order_is_said_to_be_fulfilled() {
     let after = move_to(&client, &id, "fulfillment_status", "returned");
     assert_eq!(after["line_items"][0]["returned_quantity"], 2);
 }
+
+/// A shop's own word may take anything back.
+#[test]
+fn a_state_that_was_left_takes_its_time_along() {
+    use ecrm::db::{Outcome, Tx};
+    use ecrm::external_ids::ExternalId;
+    use ecrm::http::conditional::UNCONDITIONAL;
+    use ecrm::orders::OrderPatch;
+    use ecrm::sources::Told;
+    let client = workspace();
+    let tell = |body: Value| {
+        let patch: OrderPatch = serde_json::from_value(body).expect("a patch");
+        let app = crate::harness::App::shared();
+        let session = app.session(&client, true);
+        let reference = ExternalId { source: "shop".into(), id: "1".into() };
+        let told = |tx: &mut Tx| {
+            let saved = ecrm::orders::upsert(tx, &patch, &reference, UNCONDITIONAL, Told::ByShop)?;
+            serde_json::to_value(saved.resource)
+                .map_err(|error| ecrm::error::Error::internal(error.to_string()))
+                .map(Outcome::Commit)
+        };
+        app.state.db.write(&session, &told).expect("told")
+    };
+    let at = |hour: u32| format!("2026-03-14T{hour:02}:00:00Z");
+    let news = |hour: u32, status: &str, payment: &str, goods: &str| {
+        tell(json!({ "currency": "EUR", "total": eur(100), "placed_at": at(1), "status": status,
+                     "financial_status": payment, "fulfillment_status": goods,
+                     "source_updated_at": at(hour) }))
+    };
+    let times = |order: &Value| {
+        let time = |field: &str| order[field].clone();
+        (time("cancelled_at"), time("paid_at"), time("fulfilled_at"))
+    };
+    let none = Value::Null;
+    let failed = news(2, "cancelled", "voided", "unfulfilled");
+    assert_eq!(times(&failed), (json!(at(2)), none.clone(), none.clone()));
+    let resumed = news(3, "open", "paid", "fulfilled");
+    assert_eq!(times(&resumed), (none.clone(), json!(at(3)), json!(at(3))));
+    let waiting = news(4, "open", "pending", "unfulfilled");
+    assert_eq!(times(&waiting), (none.clone(), none.clone(), none));
+    let over = news(5, "cancelled", "paid", "fulfilled");
+    assert_eq!(times(&over), (json!(at(5)), json!(at(5)), json!(at(5))));
+    let id = over["id"].as_str().expect("an id");
+    let told = log(&client, id);
+    let cancelled = told.iter().filter(|row| row["type"] == "order.cancelled");
+    let cancelled: Vec<&Value> = cancelled.map(|row| &row["occurred_at"]).collect();
+    assert_eq!(cancelled, [&json!(at(2)), &json!(at(5))]);
+}
