@@ -880,6 +880,7 @@ diesel::table! {
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
         deleted_at -> Nullable<Timestamptz>,
+        former -> Nullable<Jsonb>,
     }
 }
 

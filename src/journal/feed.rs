@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use super::read;
 use super::touchpoint::Touchpoint;
-use crate::db::{Conn, Db, WorkspaceId};
+use crate::db::{Conn, Db, Tx, WorkspaceId};
 use crate::error::{Code, Error, Result};
 use crate::schema::{changes, feed_heads, outbox};
 
@@ -176,6 +176,19 @@ pub fn tip(conn: &mut Conn) -> Result<i64> {
     .bind::<SqlUuid, _>(conn.workspace)
     .get_result(conn.pg)?;
     Ok(tip.sequence)
+}
+
+/// The place that parts what is committed by now from all that will be: gives it its places here and now, so
+/// that nothing that is still being written comes in between. Nobody else moves the feed on until the
+/// transaction ends. Of very much some is left, and has its places reserved.
+pub fn boundary(tx: &mut Tx) -> Result<i64> {
+    let workspace = tx.workspace;
+    for _ in 0..STEPS {
+        if place(tx.pg, workspace)? < APPENDS_AT_ONCE {
+            break;
+        }
+    }
+    tip(tx)
 }
 
 /// The places of the last events of several workspaces.
