@@ -462,6 +462,7 @@ diesel::table! {
         created_at -> Timestamptz,
         finished_at -> Nullable<Timestamptz>,
         priority -> Int2,
+        version -> Int8,
     }
 }
 
