@@ -162,6 +162,8 @@ pub enum Error {
     Prepare(Vec<chrono::NaiveDate>),
     /// The database is away, slow, full or read-only: answered 503. The text is for the log.
     Unavailable { code: Code, log: String, connection_lost: bool },
+    /// The database does not take a statement of ours: answered 500. The text is for the log.
+    Statement(String),
     /// Our fault: answered 500 without detail. The text is for the log.
     Internal(String),
 }
@@ -297,7 +299,7 @@ impl Error {
     pub fn status(&self) -> u16 {
         match self {
             Self::Problem(rejection) => rejection.status,
-            Self::Constraint { .. } | Self::Internal(_) => 500,
+            Self::Constraint { .. } | Self::Statement(_) | Self::Internal(_) => 500,
             Self::Retry(_) | Self::Prepare(_) | Self::Unavailable { .. } => 503,
         }
     }
@@ -309,14 +311,14 @@ impl Error {
 
     /// Whether it is our own fault, which may lie with one write of several.
     pub fn is_fault(&self) -> bool {
-        matches!(self, Self::Constraint { .. } | Self::Internal(_))
+        matches!(self, Self::Constraint { .. } | Self::Statement(_) | Self::Internal(_))
     }
 
     /// What the caller is shown; our own faults lose their text here.
     pub fn rejection(&self) -> Cow<'_, Rejection> {
         let mut shown = match self {
             Self::Problem(rejection) => return Cow::Borrowed(rejection),
-            Self::Constraint { .. } | Self::Internal(_) => Rejection::new(
+            Self::Constraint { .. } | Self::Statement(_) | Self::Internal(_) => Rejection::new(
                 Code::INTERNAL,
                 "the request could not be completed; quote the `request_id` when you report it",
             ),
@@ -340,7 +342,7 @@ impl Error {
             Self::Constraint { name, kind } => {
                 Some(format!("unexplained {kind:?} constraint `{name}`"))
             }
-            Self::Retry(log) | Self::Internal(log) => Some(log.clone()),
+            Self::Retry(log) | Self::Statement(log) | Self::Internal(log) => Some(log.clone()),
             Self::Prepare(months) => Some(format!("no partitions for {months:?}")),
             Self::Unavailable { log, .. } => Some(log.clone()),
         }

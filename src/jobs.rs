@@ -100,6 +100,7 @@ pub fn enqueue_as(
             jobs::max_attempts.eq(MAX_ATTEMPTS),
             jobs::unique_key.eq(&job.unique_key),
             jobs::created_at.eq(now),
+            jobs::version.eq(1_i64),
         ))
         .on_conflict_do_nothing()
         .execute(pg)?;
@@ -127,7 +128,7 @@ const CLAIM: &str = "
          order by priority desc, run_at limit 1 for update skip locked
     )
     update jobs set state = 'running', locked_by = $4, attempts = attempts + 1,
-                    locked_until = now() + make_interval(secs => $5)
+                    version = version + 1, locked_until = now() + make_interval(secs => $5)
       from due where jobs.workspace_id = $1 and jobs.id = due.id
     returning jobs.*";
 
@@ -217,6 +218,22 @@ impl Job {
         self.attempts >= self.max_attempts
     }
 
+    /// Why an attempt failed, for the people of the workspace; the log has the rest under the job's id.
+    fn why(&self, error: &Error) -> String {
+        let why = match error {
+            Error::Problem(rejection) => return rejection.detail.clone(),
+            Error::Constraint { .. } => "what it wrote breaks a rule of the database",
+            Error::Statement(_) => "the database refused a statement",
+            Error::Retry(_) | Error::Prepare(_) => "too many others wrote at the same time",
+            Error::Unavailable { code, .. } if *code == Code::TIMEOUT => {
+                "a statement took too long"
+            }
+            Error::Unavailable { .. } => "the database was not available",
+            Error::Internal(_) => "the service made a mistake",
+        };
+        format!("{why}; the log of the service says more where `job_id` is {}", self.id)
+    }
+
     /// Ends the attempt: completed, queued again later, or failed for good. Does nothing where the
     /// lease was lost: whoever has the job now decides.
     pub fn finish(&self, db: &Db, outcome: &Result<()>) -> Result<End> {
@@ -226,8 +243,7 @@ impl Job {
             Err(_) if self.is_last_attempt() => End::Failed,
             Err(_) => End::Retried,
         };
-        // What the caller may read; the log has the rest.
-        let last_error = outcome.as_ref().err().map(|error| error.rejection().detail.clone());
+        let last_error = outcome.as_ref().err().map(|error| self.why(error));
         let changed = db.system(|pg| {
             Ok(diesel::update(of(self.workspace_id))
                 .filter(jobs::id.eq(self.id))
@@ -241,6 +257,7 @@ impl Job {
                     jobs::locked_by.eq(None::<Uuid>),
                     jobs::locked_until.eq(None::<DateTime<Utc>>),
                     jobs::finished_at.eq((end != End::Retried).then_some(now)),
+                    jobs::version.eq(jobs::version + 1),
                 ))
                 .execute(pg)?)
         })?;
@@ -318,6 +335,7 @@ const RELEASE: &str = "
     )
     update jobs
        set state = case when attempts < max_attempts then 'queued' else 'failed' end,
+           version = version + 1,
            finished_at = case when attempts < max_attempts then null else now() end,
            last_error = 'the worker that had it fell silent', locked_by = null, locked_until = null
       from silent where jobs.workspace_id = $1 and jobs.id = silent.id";
@@ -343,6 +361,7 @@ pub fn give_back(db: &Db, worker: Uuid) -> Result<usize> {
                 .set((
                     jobs::state.eq("queued"),
                     jobs::attempts.eq(jobs::attempts - 1),
+                    jobs::version.eq(jobs::version + 1),
                     jobs::locked_by.eq(None::<Uuid>),
                     jobs::locked_until.eq(None::<DateTime<Utc>>),
                 ))
@@ -364,6 +383,7 @@ pub struct Work {
     pub run_at: DateTime<Utc>,
     pub created_at: DateTime<Utc>,
     pub finished_at: Option<DateTime<Utc>>,
+    pub version: i64,
 }
 
 /// A question to the work of a workspace that is still being put together.
@@ -409,6 +429,7 @@ pub fn retry(tx: &mut Tx, id: Uuid, beside: &'static str) -> Result<Work> {
             jobs::max_attempts.eq(jobs::attempts + MAX_ATTEMPTS),
             jobs::run_at.eq(tx.now),
             jobs::finished_at.eq(None::<DateTime<Utc>>),
+            jobs::version.eq(jobs::version + 1),
         ))
         .returning(Work::as_returning())
         .get_result(tx.pg)

@@ -71,7 +71,11 @@ impl<R: Resolver> Resolver for Guard<R> {
         config: &Config,
         timeout: NextTimeout,
     ) -> Result<ResolvedSocketAddrs, Error> {
-        let all = self.inner.resolve(uri, config, timeout)?;
+        let all = self.inner.resolve(uri, config, timeout).map_err(|error| match error {
+            // The system does not say what it was that it did not find.
+            Error::Io(_) => Error::HostNotFound,
+            other => other,
+        })?;
         let mut allowed = self.empty();
         for address in all.iter().filter(|address| self.reach.allows(address.ip())) {
             allowed.push(*address);
@@ -351,7 +355,8 @@ mod tests {
             let addresses: &[&str] = match uri.host() {
                 Some("inside.example.com") => &["10.0.0.8:443", "[fd00::8]:443"],
                 Some("both.example.com") => &["10.0.0.8:443", "1.1.1.1:443"],
-                _ => return Err(Error::HostNotFound),
+                // As the system says it.
+                _ => return Err(Error::Io(std::io::Error::other("failed to lookup"))),
             };
             let mut found = self.empty();
             addresses.iter().for_each(|address| found.push(address.parse().unwrap()));
@@ -369,6 +374,22 @@ mod tests {
         for fine in ["https://both.example.com/", "https://later.example.com/"] {
             assert!(!leads_inside(fine, Reach::Public), "{fine}");
         }
+    }
+
+    #[test]
+    fn a_name_that_nobody_knows_is_told_from_a_connection_that_fails() {
+        let guard = Guard { reach: Reach::Public, inner: Names };
+        let timeout = NextTimeout {
+            after: LOOK_UP_TIMEOUT.into(),
+            reason: Timeout::Resolve,
+            ..NextTimeout::default()
+        };
+        let uri = Uri::from_static("https://later.example.com/");
+        let error = guard.resolve(&uri, &Config::default(), timeout).unwrap_err();
+        assert!(matches!(error, Error::HostNotFound), "{error:?}");
+        let asked = agent(Reach::Anywhere, Duration::from_secs(5));
+        let error = asked.get("http://nobody.invalid/").call().unwrap_err();
+        assert!(matches!(error, Error::HostNotFound), "{error:?}");
     }
 
     #[test]

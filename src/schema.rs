@@ -462,6 +462,7 @@ diesel::table! {
         created_at -> Timestamptz,
         finished_at -> Nullable<Timestamptz>,
         priority -> Int2,
+        version -> Int8,
     }
 }
 
@@ -880,6 +881,7 @@ diesel::table! {
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
         deleted_at -> Nullable<Timestamptz>,
+        former -> Nullable<Jsonb>,
     }
 }
 

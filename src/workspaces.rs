@@ -23,6 +23,7 @@ pub use settings::{
     MergePolicy, QuietHours, WorkspaceSettings, WorkspaceSettingsPatch, time_of_day,
 };
 
+use crate::app::App;
 use crate::audit;
 use crate::auth::operator::Operator;
 use crate::auth::{Caller, Scope, blocking};
@@ -175,7 +176,9 @@ pub fn routes(api: &mut ServiceConfig) {
 #[post("/workspaces")]
 async fn create_workspace(operator: Operator, new: Json<NewWorkspace>) -> Result<Reply> {
     let Operator { app, via } = operator;
+    let renewed = app.clone();
     let made = blocking(move || create(&app.db, &app.master_key, &new, &via)).await?;
+    renew_origins(renewed).await;
     let reply = Reply::json(StatusCode::CREATED, &made)?.with("Location", "/v1/workspace".into());
     Ok(reply.with("ETag", format!("\"{}\"", made.version)))
 }
@@ -203,7 +206,17 @@ async fn update_workspace(
     let app = grant.app().clone();
     let reply = grant.write(move |tx| patch.apply(tx, if_match).map(Found)).await?;
     app.credentials.forget();
+    renew_origins(app).await;
     Ok(reply)
+}
+
+/// Lets this process answer preflights by what was just changed; others look every ten seconds.
+async fn renew_origins(app: App) {
+    let asked = app.clone();
+    match blocking(move || asked.db.system(all_origins)).await {
+        Ok(origins) => app.origins.replace(origins),
+        Err(error) => log::warn!("new origins wait for their next renewal: {error}"),
+    }
 }
 
 #[diesel::dsl::auto_type(no_type_alias)]

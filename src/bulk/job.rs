@@ -67,6 +67,8 @@ impl JobCounts {
 pub fn progress(row: &Row) -> f64 {
     let (done, all) = match (row.status, row.kind) {
         (JobStatus::Completed | JobStatus::CompletedWithErrors | JobStatus::Reverted, _) => (1, 1),
+        // What was read to show the file's beginning is no progress.
+        (JobStatus::WaitingForFile | JobStatus::Ready | JobStatus::Queued, _) => (0, 1),
         (JobStatus::Reverting, _) => (row.reverted_count, row.created_count + row.updated_count),
         (_, JobKind::Import) => (row.position, row.file_bytes),
         (_, JobKind::Export) => (row.row_count, row.total.unwrap_or(0)),
@@ -179,12 +181,6 @@ impl From<Work> for Job {
     fn from(work: Work) -> Self {
         let status = work.state.parse().unwrap_or(JobStatus::Failed);
         let is_over = !status.is_at_work();
-        // Attempts rise, and a state follows another within each.
-        let step = match status {
-            JobStatus::Running => 0,
-            JobStatus::Queued => 1,
-            _ => 2,
-        };
         Self {
             progress: if status == JobStatus::Completed { 1.0 } else { 0.0 },
             counts: None,
@@ -200,7 +196,7 @@ impl From<Work> for Job {
             started_at: None,
             next_attempt_at: (!is_over).then_some(work.run_at),
             finished_at: work.finished_at,
-            version: i64::from(work.attempts) * 3 + step,
+            version: work.version,
             created_at: work.created_at,
         }
     }
@@ -319,8 +315,8 @@ pub async fn retry_job(caller: Caller, id: Path<Uuid>) -> Result<Reply> {
 
 /// Cancel a job
 ///
-/// An import or export. What an import has taken in so far stays, and can be reverted. A reversal cannot
-/// be cancelled.
+/// An import or export. What an import has taken in so far stays, and can be reverted. A reversal and other
+/// work cannot be cancelled (409).
 #[utoipa::path(tag = "jobs", security(("bearer" = ["jobs:write"])), responses((status = 200, body = Job)))]
 #[post("/jobs/{id}/cancel")]
 pub async fn cancel_job(caller: Caller, id: Path<Uuid>, if_match: IfMatch) -> Result<Reply> {
@@ -328,7 +324,14 @@ pub async fn cancel_job(caller: Caller, id: Path<Uuid>, if_match: IfMatch) -> Re
     grant
         .write(move |tx| {
             use JobStatus::{Queued, Ready, Running, WaitingForFile};
-            let row = Row::lock(tx, None, *id)?;
+            let row = match Row::lock(tx, None, *id) {
+                Err(error) if error.status() == 404 => {
+                    jobs::work(tx, *id, QUEUE)?;
+                    let detail = "only an import or export is cancelled";
+                    return Err(Error::transition(detail, &[]));
+                }
+                found => found?,
+            };
             if_match.check(row.version)?;
             row.must_be(&[WaitingForFile, Ready, Queued, Running], &[])?;
             audit::done(tx, "job.cancelled", row.id)?;

@@ -63,7 +63,7 @@ impl Question {
             }
             Self::Organizations(filter) => organizations::count_matching(conn, filter, ids),
             Self::Touchpoints(whose, which) => {
-                let question = which.apply(whose.apply(conn.workspace));
+                let question = which.apply(whose.clone().led(conn)?.apply(conn.workspace));
                 read::count(conn, question, ids)
             }
             Self::Products(filter) => products::count_matching(conn, filter, ids),
@@ -82,7 +82,7 @@ impl Question {
                 values(&organizations::matching(conn, filter, ids, limit)?)
             }
             Self::Touchpoints(whose, which) => {
-                let question = which.apply(whose.apply(conn.workspace));
+                let question = which.apply(whose.clone().led(conn)?.apply(conn.workspace));
                 values(&read::oldest(conn, question, ids, limit)?)
             }
             Self::Products(filter) => values(&products::matching(conn, filter, ids, limit)?),

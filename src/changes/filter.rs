@@ -4,11 +4,13 @@ use serde::{Deserialize, Serialize};
 use utoipa::IntoParams;
 use uuid::Uuid;
 
+use crate::db::json::RawJson;
 use crate::error::{Error, Result};
 use crate::http::AnyOf;
 use crate::journal::Touchpoint;
 use crate::journal::feed::Whose;
 use crate::touchpoints::is_word;
+use crate::values::text::like_escape;
 
 /// Which events to show; filters are combined with and.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, IntoParams)]
@@ -18,7 +20,8 @@ pub struct ChangeFilter {
     #[serde(default)]
     #[param(value_type = Option<Vec<String>>, style = Form, explode = false, example = json!(["order.*", "customer.created"]))]
     pub types: AnyOf<String>,
-    /// Of this customer.
+    /// Of this customer; of one that was merged, or is while you listen, also what is told of the survivor
+    /// from then on.
     pub customer_id: Option<Uuid>,
     /// Of this organization.
     pub organization_id: Option<Uuid>,
@@ -29,27 +32,83 @@ pub struct ChangeFilter {
 impl ChangeFilter {
     /// 400 for a pattern that nothing can match.
     pub fn check(&self) -> Result<()> {
-        match self.types.0.iter().find(|pattern| !is_pattern(pattern)) {
-            None => Ok(()),
-            Some(pattern) => {
-                let detail =
-                    format!("`{pattern}` is neither a type nor the beginning of one and `.*`");
-                Err(Error::parameter("types", detail))
-            }
-        }
+        check_patterns("types", &self.types.0)
+    }
+
+    fn shows(&self, touchpoint: &Touchpoint) -> bool {
+        let fits = |wanted: Option<Uuid>, it: Option<Uuid>| wanted.is_none() || wanted == it;
+        fits(self.organization_id, touchpoint.organization_id)
+            && fits(self.conversation_id, touchpoint.conversation_id)
+            && self.types.given().is_none_or(|types| wants(types, &touchpoint.r#type))
+    }
+}
+
+/// What a reader is shown, who may be following a customer through merges.
+#[derive(Debug, Clone)]
+pub struct View {
+    filter: ChangeFilter,
+    /// The customer asked for and those that it was merged into, one after the other; empty for everybody's.
+    way: Vec<Uuid>,
+}
+
+impl View {
+    /// What a filter shows; `way` as [`merge::way`](crate::customers::merge::way) knows it.
+    pub fn new(filter: ChangeFilter, way: Vec<Uuid>) -> Self {
+        Self { filter, way }
     }
 
     /// What of it the log has an index of; the rest is looked at one by one.
     pub fn whose(&self) -> Whose {
-        Whose { customer: self.customer_id, organization: self.organization_id }
+        let organization = self.filter.organization_id;
+        Whose { customer: self.way.last().copied(), organization }
     }
 
-    pub fn shows(&self, touchpoint: &Touchpoint) -> bool {
-        let fits = |wanted: Option<Uuid>, it: Option<Uuid>| wanted.is_none() || wanted == it;
-        fits(self.customer_id, touchpoint.customer_id)
-            && fits(self.organization_id, touchpoint.organization_id)
-            && fits(self.conversation_id, touchpoint.conversation_id)
-            && self.types.given().is_none_or(|types| wants(types, &touchpoint.r#type))
+    /// Whether an event is shown. They come in their order: after a merge the survivor's are.
+    pub fn shows(&mut self, touchpoint: &Touchpoint) -> bool {
+        if !self.way.is_empty() {
+            self.follow(touchpoint);
+            // What was told before a merge moved it is still whose it was.
+            let whose = [touchpoint.customer_id, touchpoint.origin_customer_id];
+            if !whose.iter().flatten().any(|id| self.way.contains(id)) {
+                return false;
+            }
+        }
+        self.filter.shows(touchpoint)
+    }
+
+    fn follow(&mut self, Touchpoint { r#type, customer_id, properties, .. }: &Touchpoint) {
+        let Some(customer) = *customer_id else { return };
+        let known = self.way.iter().position(|id| *id == customer);
+        match (r#type.as_str(), known) {
+            ("customer.merged", None) => {
+                let source = source_of(properties);
+                if source.is_some() && source == self.way.last().copied() {
+                    self.way.push(customer);
+                }
+            }
+            ("customer.merge_reverted", Some(at)) => self.way.truncate(at + 1),
+            _ => {}
+        }
+    }
+}
+
+/// The customer that a merge made part of another.
+fn source_of(properties: &RawJson) -> Option<Uuid> {
+    #[derive(Deserialize)]
+    struct Merged {
+        source_id: Uuid,
+    }
+    properties.parse().ok().map(|merged: Merged| merged.source_id)
+}
+
+/// 400 for a pattern that nothing can match, in this parameter.
+pub fn check_patterns(parameter: &str, patterns: &[String]) -> Result<()> {
+    match patterns.iter().find(|pattern| !is_pattern(pattern)) {
+        None => Ok(()),
+        Some(pattern) => {
+            let detail = format!("`{pattern}` is neither a type nor the beginning of one and `.*`");
+            Err(Error::parameter(parameter, detail))
+        }
     }
 }
 
@@ -64,6 +123,11 @@ fn covers(pattern: &str, kind: &str) -> bool {
         None => pattern == kind,
         Some(beginning) => kind.starts_with(beginning),
     }
+}
+
+/// What these patterns are to `like`, for who asks the database.
+pub fn likes(patterns: &[String]) -> Vec<String> {
+    patterns.iter().map(|pattern| like_escape(pattern).replace('*', "%")).collect()
 }
 
 /// Whether a text is a type, the beginning of one and `.*`, or `*`.

@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use crate::app::App;
 use crate::auth::{Caller, Scope, TokenInAddress, blocking};
+use crate::customers::merge;
 use crate::db::{Server, Session};
 use crate::error::{Error, Result};
 use crate::http::reply::{IntoReply, Plain};
@@ -21,8 +22,8 @@ use crate::http::{Query, Reply, ServiceConfig};
 use crate::journal::live::{Listener, News};
 use crate::journal::{Touchpoint, feed};
 use cursor::Place;
-use filter::ChangeFilter;
-pub use filter::{is_pattern, wants};
+use filter::{ChangeFilter, View};
+pub use filter::{check_patterns, is_pattern, likes, wants};
 
 pub fn routes(api: &mut ServiceConfig) {
     api.service(list_changes).service(get_change_stream);
@@ -88,29 +89,23 @@ struct Seen {
 }
 
 /// Events after a place, `limit` of them looked at. What was acknowledged before is among them.
-fn read(
-    app: &App,
-    session: &Session,
-    place: Place,
-    filter: &ChangeFilter,
-    limit: i64,
-) -> Result<Seen> {
+fn read(app: &App, session: &Session, place: Place, view: &mut View, limit: i64) -> Result<Seen> {
     match place {
         Place::Feed(after) => {
             feed::advance(&app.db, session.workspace)?;
             let stretch =
                 app.db.read(Server::Primary, session, &|conn| feed::read(conn, after, limit))?;
             let events = stretch.events.into_iter();
-            let shown = events.filter(|event| filter.shows(&event.touchpoint));
+            let shown = events.filter(|event| view.shows(&event.touchpoint));
             let shown = shown.map(|event| (Place::Feed(event.sequence), event.touchpoint));
             Ok(Seen { shown: shown.collect(), place: Place::Feed(stretch.upto) })
         }
         Place::Snapshot { head, after } => {
             let page = app.db.read(Server::Primary, session, &|conn| {
-                feed::snapshot(conn, (head, after), filter.whose(), limit)
+                feed::snapshot(conn, (head, after), view.whose(), limit)
             })?;
             let last = page.last().map(|touchpoint| touchpoint.id);
-            let shown = page.into_iter().filter(|touchpoint| filter.shows(touchpoint));
+            let shown = page.into_iter().filter(|touchpoint| view.shows(touchpoint));
             let at = |it: &Touchpoint| Place::Snapshot { head, after: it.id };
             let shown = shown.map(|touchpoint| (at(&touchpoint), touchpoint)).collect();
             let on = last.map_or(Place::Feed(head), |after| Place::Snapshot { head, after });
@@ -120,11 +115,11 @@ fn read(
 }
 
 /// The same of what all listeners were told; nothing where the place lies before that.
-fn told(news: &News, place: Place, filter: &ChangeFilter, limit: i64) -> Option<Seen> {
+fn told(news: &News, place: Place, view: &mut View, limit: i64) -> Option<Seen> {
     let Place::Feed(after) = place else { return None };
     let (events, upto) = news.since(after, limit)?;
     let events = events.into_iter().map(|told| &told.event);
-    let shown = events.filter(|event| filter.shows(&event.touchpoint));
+    let shown = events.filter(|event| view.shows(&event.touchpoint));
     let shown = shown.map(|event| (Place::Feed(event.sequence), event.touchpoint.clone()));
     Some(Seen { shown: shown.collect(), place: Place::Feed(upto) })
 }
@@ -174,7 +169,7 @@ impl ChangesPage {
 ///
 /// Every touchpoint, those of state changes among them, once per cursor: begin with `from`, keep
 /// `next_cursor`, and come again with it. With `wait` the answer comes as soon as there is something.
-/// Waiting polls are counted with the streams (429 `too_many_listeners`).
+/// Waiting polls are counted with the streams (429 `too_many_listeners`), until their wait is over.
 #[utoipa::path(tag = "changes", security(("bearer" = ["touchpoints:read"])), params(ChangesStart, ChangesPage, ChangeFilter), responses((status = 200, body = ChangeList), (status = 410)))]
 #[get("/changes")]
 async fn list_changes(
@@ -186,9 +181,11 @@ async fn list_changes(
     let (app, session) = caller.must(Scope::TouchpointsRead)?.steps();
     filter.check()?;
     let (limit, patience) = (page.limit()?, page.patience()?);
-    let poll = Poll { app, session, filter: filter.0, limit, until: Instant::now() + patience };
+    let until = Instant::now() + patience;
+    let (place, view) = begin(&app, &session, start.0, None, filter.0).await?;
+    let mut poll = Poll { app, session, view, limit, until };
     // What was acknowledged before is in the database, and may not have been told yet.
-    let seen = poll.begin(start.0).await?;
+    let seen = poll.read(place).await?;
     let seen = if patience.is_zero() { seen } else { poll.wait(seen).await? };
     poll.answer(seen).await
 }
@@ -197,24 +194,27 @@ async fn list_changes(
 struct Poll {
     app: App,
     session: Session,
-    filter: ChangeFilter,
+    view: View,
     limit: i64,
     until: Instant,
 }
 
 impl Poll {
-    async fn begin(&self, start: ChangesStart) -> Result<Seen> {
+    /// What the database has.
+    async fn read(&mut self, place: Place) -> Result<Seen> {
         let (app, session) = (self.app.clone(), self.session.clone());
-        let (filter, limit) = (self.filter.clone(), self.limit);
-        blocking(move || {
-            let place = start.place(&app, &session, None)?;
-            read(&app, &session, place, &filter, limit)
-        })
-        .await
+        let (mut view, limit) = (self.view.clone(), self.limit);
+        let read = move || {
+            let seen = read(&app, &session, place, &mut view, limit)?;
+            Ok((seen, view))
+        };
+        let (seen, view) = blocking(read).await?;
+        self.view = view;
+        Ok(seen)
     }
 
     /// Reads on until there is something to show, or it is time to answer.
-    async fn wait(&self, mut seen: Seen) -> Result<Seen> {
+    async fn wait(&mut self, mut seen: Seen) -> Result<Seen> {
         if !seen.shown.is_empty() {
             return Ok(seen);
         }
@@ -236,14 +236,12 @@ impl Poll {
     }
 
     /// What comes next, from what all listeners are told or, for who is behind, from the database.
-    async fn read_on(&self, listener: &mut Listener, place: Place) -> Result<Seen> {
+    async fn read_on(&mut self, listener: &mut Listener, place: Place) -> Result<Seen> {
         let news = listener.borrow_and_update().clone();
-        if let Some(seen) = told(&news, place, &self.filter, self.limit) {
-            return Ok(seen);
+        match told(&news, place, &mut self.view, self.limit) {
+            Some(seen) => Ok(seen),
+            None => self.read(place).await,
         }
-        let (app, session) = (self.app.clone(), self.session.clone());
-        let (filter, limit) = (self.filter.clone(), self.limit);
-        blocking(move || read(&app, &session, place, &filter, limit)).await
     }
 
     async fn answer(&self, seen: Seen) -> Result<Reply> {
@@ -289,13 +287,29 @@ async fn get_change_stream(
     let last = req.headers().get("Last-Event-ID").and_then(|id| id.to_str().ok());
     let last = last.filter(|id| !id.is_empty()).map(str::to_owned);
     let listener = app.feeds.listen(&session)?;
-    let (asked, asking, wanted) = (app.clone(), session.clone(), filter.0.clone());
-    let place = blocking(move || {
-        let place = start.place(&asked, &asking, last.as_deref())?;
-        // A place that is gone is said at once, as an answer and not as a broken stream.
-        read(&asked, &asking, place, &wanted, 1)?;
-        Ok(place)
+    let (place, view) = begin(&app, &session, start.0, last, filter.0).await?;
+    let (asked, asking, mut looking) = (app.clone(), session.clone(), view.clone());
+    // A place that is gone is said at once, as an answer and not as a broken stream.
+    blocking(move || read(&asked, &asking, place, &mut looking, 1).map(drop)).await?;
+    Ok(stream::answer(app, session, view, listener, place))
+}
+
+/// Where a reader begins, and what it is shown from there.
+async fn begin(
+    app: &App,
+    session: &Session,
+    start: ChangesStart,
+    last: Option<String>,
+    filter: ChangeFilter,
+) -> Result<(Place, View)> {
+    let (app, session) = (app.clone(), session.clone());
+    blocking(move || {
+        let place = start.place(&app, &session, last.as_deref())?;
+        let way = match filter.customer_id {
+            None => Vec::new(),
+            Some(id) => app.db.read(Server::Primary, &session, &|conn| merge::way(conn, id))?,
+        };
+        Ok((place, View::new(filter, way)))
     })
-    .await?;
-    Ok(stream::answer(app, session, filter.0, listener, place))
+    .await
 }

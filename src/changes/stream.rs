@@ -1,6 +1,5 @@
 //! The feed as server-sent events (WHATWG HTML, 9.2): what a browser reads with `EventSource`.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix_web::HttpResponse;
@@ -9,11 +8,11 @@ use actix_web::rt::time::timeout;
 use actix_web::web::Bytes;
 use futures_util::stream::unfold;
 
-use super::filter::ChangeFilter;
+use super::filter::View;
 use super::{Place, Seen, read};
 use crate::app::App;
 use crate::auth::blocking;
-use crate::db::Session;
+use crate::db::{Session, WorkspaceId};
 use crate::error::{Error, Result};
 use crate::journal::live::Listener;
 
@@ -30,7 +29,7 @@ const EVENTS: i64 = 500;
 struct Reader {
     app: App,
     session: Session,
-    filter: Arc<ChangeFilter>,
+    view: View,
     place: Place,
     listener: Listener,
     ends_at: Instant,
@@ -43,14 +42,14 @@ struct Reader {
 pub fn answer(
     app: App,
     session: Session,
-    filter: ChangeFilter,
+    view: View,
     listener: Listener,
     place: Place,
 ) -> HttpResponse {
     let reader = Reader {
         app,
         session,
-        filter: Arc::new(filter),
+        view,
         place,
         listener,
         ends_at: Instant::now() + LASTS,
@@ -130,8 +129,10 @@ impl Reader {
         let Place::Feed(at) = self.place else { return None };
         let news = self.listener.borrow_and_update().clone();
         let (events, upto) = news.since(at, EVENTS)?;
-        let shown = events.into_iter().filter(|told| self.filter.shows(&told.event.touchpoint));
-        let text = shown.map(|told| self.event(Place::Feed(told.event.sequence), &told.json));
+        let events = events.into_iter();
+        let shown = events.filter(|told| self.view.shows(&told.event.touchpoint));
+        let workspace = self.session.workspace;
+        let text = shown.map(|told| event(workspace, Place::Feed(told.event.sequence), &told.json));
         let text = text.collect();
         self.place = Place::Feed(upto);
         Some(text)
@@ -140,19 +141,22 @@ impl Reader {
     /// What the database has, for who is behind.
     async fn read(&mut self) -> Result<String> {
         let (app, session, place) = (self.app.clone(), self.session.clone(), self.place);
-        let filter = self.filter.clone();
-        let Seen { shown, place } =
-            blocking(move || read(&app, &session, place, &filter, EVENTS)).await?;
-        self.place = place;
+        let mut view = self.view.clone();
+        let read = move || {
+            let seen = read(&app, &session, place, &mut view, EVENTS)?;
+            Ok((seen, view))
+        };
+        let (Seen { shown, place }, view) = blocking(read).await?;
+        (self.place, self.view) = (place, view);
         let texts = shown.into_iter().map(|(place, touchpoint)| {
             let json = serde_json::to_string(&touchpoint)
                 .map_err(|error| Error::internal(error.to_string()))?;
-            Ok(self.event(place, &json))
+            Ok(event(self.session.workspace, place, &json))
         });
         texts.collect()
     }
+}
 
-    fn event(&self, place: Place, json: &str) -> String {
-        format!("id: {}\ndata: {json}\n\n", place.close(self.session.workspace))
-    }
+fn event(workspace: WorkspaceId, place: Place, json: &str) -> String {
+    format!("id: {}\ndata: {json}\n\n", place.close(workspace))
 }

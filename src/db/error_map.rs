@@ -60,7 +60,7 @@ fn from_text(message: &str) -> Error {
     } else if says("out of range") || says("numeric field overflow") {
         body_value("value_out_of_range", "a value is outside the range that can be stored")
     } else {
-        Error::Internal(message.into())
+        Error::Statement(message.into())
     }
 }
 

@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use super::read;
 use super::touchpoint::Touchpoint;
-use crate::db::{Conn, Db, WorkspaceId};
+use crate::db::{Conn, Db, Tx, WorkspaceId};
 use crate::error::{Code, Error, Result};
 use crate::schema::{changes, feed_heads, outbox};
 
@@ -178,6 +178,19 @@ pub fn tip(conn: &mut Conn) -> Result<i64> {
     Ok(tip.sequence)
 }
 
+/// The place that parts what is committed by now from all that will be: gives it its places here and now, so
+/// that nothing that is still being written comes in between. Nobody else moves the feed on until the
+/// transaction ends. Of very much some is left, and has its places reserved.
+pub fn boundary(tx: &mut Tx) -> Result<i64> {
+    let workspace = tx.workspace;
+    for _ in 0..STEPS {
+        if place(tx.pg, workspace)? < APPENDS_AT_ONCE {
+            break;
+        }
+    }
+    tip(tx)
+}
+
 /// The places of the last events of several workspaces.
 pub fn heads(pg: &mut PgConnection, of: &[WorkspaceId]) -> Result<HashMap<WorkspaceId, i64>> {
     let heads = feed_heads::table.filter(feed_heads::workspace_id.eq_any(of));
@@ -212,7 +225,7 @@ const PLACES: &str = "
       from changes c cross join lateral unnest(c.touchpoint_ids) with ordinality as k(id, n)
      where c.workspace_id = $1 and c.sequence <= $3
        and c.sequence >= coalesce((select max(sequence) from changes
-                                    where workspace_id = $1 and sequence <= $2 + 1), 0)
+                                    where workspace_id = $1 and sequence <= $4), 0)
        and c.sequence + k.n - 1 > $2 and c.sequence + k.n - 1 <= $3
      order by 1";
 
@@ -222,15 +235,13 @@ pub fn read(conn: &mut Conn, after: i64, limit: i64) -> Result<Stretch> {
     let places: Vec<Placed> = diesel::sql_query(PLACES)
         .bind::<SqlUuid, _>(conn.workspace)
         .bind::<BigInt, _>(after)
-        .bind::<BigInt, _>(after + limit)
+        .bind::<BigInt, _>(after.saturating_add(limit))
+        .bind::<BigInt, _>(after.saturating_add(1))
         .load(conn.pg)?;
     let (Some(first), Some(last)) = (places.first(), places.last()) else {
         let head = head(conn)?;
         return match head.cmp(&after) {
-            std::cmp::Ordering::Less => Err(Error::new(
-                Code::INVALID_CURSOR,
-                "the feed is not so far: was the database restored? Begin again with `from=snapshot`",
-            )),
+            std::cmp::Ordering::Less => Err(too_far()),
             std::cmp::Ordering::Equal => Ok(Stretch { events: Vec::new(), upto: after }),
             std::cmp::Ordering::Greater => read_again(conn, after, head),
         };
@@ -252,6 +263,13 @@ pub fn read(conn: &mut Conn, after: i64, limit: i64) -> Result<Stretch> {
 /// Nothing after a place that is not the last: pruned, unless the feed grew between two statements.
 fn read_again(conn: &mut Conn, after: i64, head: i64) -> Result<Stretch> {
     if oldest(conn)? > after { Err(expired()) } else { read(conn, after, head - after) }
+}
+
+fn too_far() -> Error {
+    Error::new(
+        Code::INVALID_CURSOR,
+        "the feed is not so far: was the database restored? Begin again with `from=snapshot`",
+    )
 }
 
 fn expired() -> Error {
@@ -288,13 +306,17 @@ const SNAPSHOT: &str = "
        and not exists (select from later where later.id = t.id)
      order by t.id limit $4";
 
-/// The log as it was when the feed was at `head`: what lies after the id `after`, the oldest first.
+/// The log as it was when the feed was at `head`: what lies after the id `after`, the oldest first. 400
+/// where the feed never was so far.
 pub fn snapshot(
     conn: &mut Conn,
     (head, after): (i64, Uuid),
     whose: Whose,
     limit: i64,
 ) -> Result<Vec<Touchpoint>> {
+    if self::head(conn)? < head {
+        return Err(too_far());
+    }
     let ids: Vec<Id> = diesel::sql_query(SNAPSHOT)
         .bind::<SqlUuid, _>(conn.workspace)
         .bind::<BigInt, _>(head)

@@ -627,6 +627,7 @@ pub const TABLES: &[Columns] = &[
             "last_failure_at",
             "paused_until",
             "deleted_at",
+            "former",
         ],
     ),
     table("workspace_slugs", NONE, NONE, &["slug"]),

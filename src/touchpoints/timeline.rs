@@ -8,8 +8,8 @@ use utoipa::IntoParams;
 use uuid::Uuid;
 
 use crate::auth::{Caller, Scope};
-use crate::customers::Customer;
-use crate::db::{WorkspaceId, id};
+use crate::customers::{Customer, merge};
+use crate::db::{Conn, WorkspaceId, id};
 use crate::error::Result;
 use crate::http::{AnyOf, List, Page, Path, Query, Reply};
 use crate::journal::read::{self, Question, SORT};
@@ -46,7 +46,7 @@ pub struct TimelineFilter {
 #[derive(Debug, Clone, Serialize, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct TouchpointFilter {
-    /// Of this customer.
+    /// Of this customer; for the id of a merged one, of the survivor.
     pub customer_id: Option<Uuid>,
     /// Of this organization.
     pub organization_id: Option<Uuid>,
@@ -56,6 +56,13 @@ pub struct TouchpointFilter {
 }
 
 impl TouchpointFilter {
+    /// The same of the survivor, where the customer was merged.
+    pub fn led(self, conn: &mut Conn) -> Result<Self> {
+        let Some(id) = self.customer_id else { return Ok(self) };
+        let survivor = merge::survivor(conn, id)?;
+        Ok(Self { customer_id: Some(survivor.unwrap_or(id)), ..self })
+    }
+
     /// The touchpoints of whoever is named.
     pub fn apply(&self, workspace: WorkspaceId) -> Question {
         let mut question = read::all(workspace);
@@ -110,7 +117,7 @@ pub async fn list_touchpoints(
     let slice = page.slice(&grant, "touchpoints", SORT, &(&whose.0, &filter.0))?;
     grant
         .list(move |conn| {
-            let workspace = conn.workspace;
+            let (workspace, whose) = (conn.workspace, whose.0.clone().led(conn)?);
             read::list(conn, &slice, || filter.apply(whose.apply(workspace)))
         })
         .await

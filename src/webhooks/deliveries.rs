@@ -3,7 +3,9 @@
 use actix_web::http::StatusCode;
 use actix_web::{get, post};
 use chrono::{DateTime, Utc};
+use diesel::pg::Pg;
 use diesel::prelude::*;
+use diesel::sql_types::{Array, Bool, Text};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
@@ -11,6 +13,7 @@ use validator::Validate;
 
 use super::types::{WebhookEndpoint, WebhookEndpointStatus};
 use crate::auth::{Caller, Scope};
+use crate::changes::{check_patterns, likes};
 use crate::db::json::RawJson;
 use crate::db::keyset::{SortKey, SortKind};
 use crate::db::{Conn, Tx, WorkspaceId, id};
@@ -126,9 +129,9 @@ pub struct WebhookDeliveryFilter {
     #[serde(default)]
     #[param(value_type = Option<Vec<WebhookDeliveryStatus>>, inline, style = Form, explode = false)]
     pub status: AnyOf<WebhookDeliveryStatus>,
-    /// Any of these types of events.
+    /// Any of these types of events: `order.placed`, or `order.*` for all that begin so.
     #[serde(default)]
-    #[param(value_type = Option<Vec<String>>, style = Form, explode = false)]
+    #[param(value_type = Option<Vec<String>>, style = Form, explode = false, example = json!(["order.*"]))]
     pub r#type: AnyOf<String>,
 }
 
@@ -147,6 +150,7 @@ pub async fn list_webhook_deliveries(
     filter: Query<WebhookDeliveryFilter>,
 ) -> Result<Reply> {
     let grant = caller.must(Scope::WebhooksRead)?;
+    check_patterns("type", &filter.r#type.0)?;
     let slice = page.slice(&grant, "webhook_deliveries", SORT, &(*endpoint, &filter.0))?;
     grant
         .list(move |conn| {
@@ -158,7 +162,7 @@ pub async fn list_webhook_deliveries(
                     found = found.filter(d::status.eq_any(states.clone()));
                 }
                 if let Some(types) = filter.r#type.given() {
-                    found = found.filter(d::type_.eq_any(types.clone()));
+                    found = found.filter(of_types(types));
                 }
                 found
             };
@@ -214,8 +218,8 @@ pub struct WebhookReplay {
     #[validate(custom(function = "crate::values::valid::time"))]
     #[schema(example = "2026-03-15T00:00:00Z")]
     pub to: DateTime<Utc>,
-    /// Only these types of events.
-    #[validate(length(min = 1, max = 100))]
+    /// Only these types of events: `order.placed`, or `order.*` for all that begin so.
+    #[validate(length(min = 1, max = 100), custom(function = "super::events::patterns"))]
     #[schema(value_type = Option<Vec<crate::values::items::Word>>, inline, min_items = 1, max_items = 100, example = json!(["order.placed"]))]
     pub types: Option<Vec<String>>,
     /// Only deliveries of which this became; all that are not waiting or under way, without.
@@ -268,6 +272,12 @@ pub async fn replay_webhooks(
 #[diesel::dsl::auto_type(no_type_alias)]
 fn of(workspace: WorkspaceId) -> _ {
     d::table.filter(d::workspace_id.eq(workspace))
+}
+
+/// Whether a delivery is of an event of these types, which may be patterns.
+fn of_types(patterns: &[String]) -> Box<dyn BoxableExpression<d::table, Pg, SqlType = Bool>> {
+    let like = diesel::dsl::sql::<Bool>("webhook_deliveries.type like any(");
+    Box::new(like.bind::<Array<Text>, _>(likes(patterns)).sql(")"))
 }
 
 fn attempts(conn: &mut Conn, delivery: Uuid) -> Result<Vec<WebhookAttempt>> {
@@ -326,7 +336,7 @@ impl WebhookReplay {
             .filter(d::status.eq_any(states.iter().map(|status| status.as_str())))
             .into_boxed();
         if let Some(types) = &self.types {
-            found = found.filter(d::type_.eq_any(types));
+            found = found.filter(of_types(types));
         }
         let found = found.order(d::id).limit(REPLAYS + 1).select(d::id);
         let mut ids: Vec<Uuid> = found.load(tx.pg)?;

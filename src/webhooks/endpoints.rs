@@ -11,7 +11,7 @@ use super::types::{
     NewWebhookEndpoint, WebhookDisabledReason, WebhookEndpoint, WebhookEndpointPatch,
     WebhookEndpointStatus,
 };
-use super::{SECRETS_OVERLAP, events};
+use super::{SECRETS_OVERLAP, events, former};
 use crate::audit;
 use crate::db::{Conn, Tx, WorkspaceId};
 use crate::error::{Code, Error, Result};
@@ -88,6 +88,7 @@ impl WebhookEndpoint {
         if before.status == WebhookEndpointStatus::Disabled {
             return Ok(before);
         }
+        former::keep(tx, id)?;
         let after: Self = diesel::update(of(tx.workspace).filter(e::id.eq(id)))
             .set((
                 e::status.eq(WebhookEndpointStatus::Disabled),
@@ -110,14 +111,13 @@ impl WebhookEndpoint {
         if before.status == WebhookEndpointStatus::Enabled {
             return Ok(before);
         }
-        let head = feed::tip(tx)?;
+        former::keep(tx, id)?;
         forget_failures(tx, id)?;
         let after: Self = diesel::update(of(tx.workspace).filter(e::id.eq(id)))
             .set((
                 e::status.eq(WebhookEndpointStatus::Enabled),
                 e::disabled_reason.eq(None::<WebhookDisabledReason>),
                 e::disabled_at.eq(None::<DateTime<Utc>>),
-                e::cursor.eq(head),
                 (e::version.eq(e::version + 1), e::updated_at.eq(tx.now)),
             ))
             .returning(Self::as_returning())
@@ -179,6 +179,9 @@ impl WebhookEndpointPatch {
         }
         if self.url.as_ref().is_some_and(|url| *url != before.url) {
             forget_failures(tx, id)?;
+        }
+        if self.event_types.is_some() || self.r#where.is_some() {
+            former::keep(tx, id)?;
         }
         let after: WebhookEndpoint = diesel::update(of(tx.workspace).filter(e::id.eq(id)))
             .set((self, e::version.eq(e::version + 1), e::updated_at.eq(tx.now)))

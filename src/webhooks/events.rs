@@ -18,11 +18,22 @@ const MAX_BYTES: usize = 20_000;
 /// For `#[validate]`: `*`, `order.*` or `order.placed`, each once.
 pub fn event_types(types: &[String]) -> Result<(), ValidationError> {
     let is_new = |(at, one): (usize, &String)| !types[..at].contains(one);
-    if types.iter().all(|one| is_pattern(one)) && types.iter().enumerate().all(is_new) {
-        return Ok(());
+    if types.iter().enumerate().all(is_new) {
+        return patterns(types);
     }
-    let expected = "must be different types such as `order.placed`, `order.*` or `*`";
-    Err(ValidationError::new("invalid_event_types").with_message(expected.into()))
+    Err(invalid("must be different types such as `order.placed`, `order.*` or `*`"))
+}
+
+/// The same, each as often as somebody likes.
+pub fn patterns(types: &[String]) -> Result<(), ValidationError> {
+    match types.iter().all(|one| is_pattern(one)) {
+        true => Ok(()),
+        false => Err(invalid("must be types such as `order.placed`, `order.*` or `*`")),
+    }
+}
+
+fn invalid(expected: &'static str) -> ValidationError {
+    ValidationError::new("invalid_event_types").with_message(expected.into())
 }
 
 /// What can be asked about an event. It is only ever asked in memory.

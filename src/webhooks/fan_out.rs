@@ -8,15 +8,15 @@ use uuid::Uuid;
 use super::deliveries::WebhookDeliveryStatus;
 use super::endpoints::of;
 use super::events;
+use super::former::{self, Wanted, Wishes};
 use super::types::WebhookEndpointStatus;
 use crate::app::App;
 use crate::changes::wants;
-use crate::db::json::Jsonb;
 use crate::db::{Conn, Outcome, Tx, WorkspaceId};
 use crate::error::{Code, Error, Result};
 use crate::journal::Touchpoint;
 use crate::journal::feed::{self, Event, Stretch};
-use crate::predicate::{Checked, Predicate};
+use crate::predicate::Checked;
 use crate::schema::{webhook_deliveries as d, webhook_endpoints as e};
 use crate::workspaces;
 
@@ -44,8 +44,8 @@ fn fan_out_in(app: &App, workspace: WorkspaceId) -> Result<()> {
 
 /// The workspaces of which an endpoint has not been told everything.
 fn behind(pg: &mut PgConnection) -> Result<Vec<WorkspaceId>> {
-    let enabled = e::table.filter(e::status.eq(WebhookEndpointStatus::Enabled));
-    let told: Vec<(WorkspaceId, Option<i64>)> = enabled
+    let listening = e::table.filter(e::deleted_at.is_null()).filter(listens());
+    let told: Vec<(WorkspaceId, Option<i64>)> = listening
         .group_by(e::workspace_id)
         .select((e::workspace_id, diesel::dsl::min(e::cursor)))
         .load(pg)?;
@@ -57,27 +57,33 @@ fn behind(pg: &mut PgConnection) -> Result<Vec<WorkspaceId>> {
     Ok(told.into_iter().filter(is_behind).map(|(workspace, _)| workspace).collect())
 }
 
+/// Whether an endpoint wants to be told, or wanted to before it was disabled.
+#[diesel::dsl::auto_type(no_type_alias)]
+fn listens() -> _ {
+    let enabled: WebhookEndpointStatus = WebhookEndpointStatus::Enabled;
+    e::status.eq(enabled).or(e::former.is_not_null())
+}
+
 /// An endpoint that wants to be told.
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = e)]
 struct Listener {
     id: Uuid,
-    event_types: Vec<String>,
-    where_: Option<Jsonb<Predicate>>,
-    cursor: i64,
+    #[diesel(embed)]
+    wishes: Wishes,
 }
 
 /// Makes a delivery of each new event for each endpoint that wants it, and moves the endpoints on, in
 /// one transaction: each event makes one. Endpoints that others are at are left to them.
 fn fan_out(tx: &mut Tx) -> Result<()> {
     let listeners: Vec<Listener> = of(tx.workspace)
-        .filter(e::status.eq(WebhookEndpointStatus::Enabled))
+        .filter(listens())
         .order(e::id)
         .select(Listener::as_select())
         .for_no_key_update()
         .skip_locked()
         .load(tx.pg)?;
-    let Some(after) = listeners.iter().map(|listener| listener.cursor).min() else {
+    let Some(after) = listeners.iter().map(|listener| listener.wishes.cursor()).min() else {
         return Ok(());
     };
     let Stretch { events, upto } = read(tx, after)?;
@@ -88,12 +94,14 @@ fn fan_out(tx: &mut Tx) -> Result<()> {
     for chunk in rows.chunks(ROWS) {
         insert(tx, chunk)?;
     }
-    let behind: Vec<Uuid> =
-        listeners.iter().filter(|one| one.cursor < upto).map(|one| one.id).collect();
-    diesel::update(of(tx.workspace).filter(e::id.eq_any(behind)))
+    let behind = listeners.into_iter().filter(|one| one.wishes.cursor() < upto);
+    let (changed, same): (Vec<Listener>, Vec<Listener>) =
+        behind.partition(|one| one.wishes.have_changed());
+    let same: Vec<Uuid> = same.into_iter().map(|one| one.id).collect();
+    diesel::update(of(tx.workspace).filter(e::id.eq_any(same)))
         .set(e::cursor.eq(upto))
         .execute(tx.pg)?;
-    Ok(())
+    changed.into_iter().try_for_each(|one| former::move_on(tx, one.id, one.wishes, upto))
 }
 
 /// What happened after a place: nothing where an endpoint begins beyond the head. Who was away for so
@@ -123,29 +131,30 @@ struct Row {
 
 impl Listener {
     fn deliveries(&self, tx: &mut Tx, events: &[Event]) -> Result<Vec<Row>> {
-        let condition = self.condition(tx.now);
         let mut rows = Vec::new();
-        for Event { sequence, touchpoint, is_backfill } in events {
-            let is_new = *sequence > self.cursor && !is_backfill;
-            if is_new && wants(&self.event_types, &touchpoint.r#type) {
-                if !condition.holds(touchpoint)? {
-                    continue;
+        for (past, upto, wanted) in self.wishes.parts() {
+            let Some(wanted) = wanted else { continue };
+            let condition = self.condition(wanted, tx.now);
+            let is_here = |event: &&Event| event.sequence > past && event.sequence <= upto;
+            for Event { sequence, touchpoint, is_backfill } in events.iter().filter(is_here) {
+                let is_wanted = !is_backfill && wants(&wanted.event_types, &touchpoint.r#type);
+                if is_wanted && condition.holds(touchpoint)? {
+                    rows.push(Row {
+                        id: tx.new_id(),
+                        endpoint: self.id,
+                        sequence: *sequence,
+                        touchpoint: touchpoint.id,
+                        customer: touchpoint.customer_id,
+                        kind: touchpoint.r#type.clone(),
+                    });
                 }
-                rows.push(Row {
-                    id: tx.new_id(),
-                    endpoint: self.id,
-                    sequence: *sequence,
-                    touchpoint: touchpoint.id,
-                    customer: touchpoint.customer_id,
-                    kind: touchpoint.r#type.clone(),
-                });
             }
         }
         Ok(rows)
     }
 
-    fn condition(&self, now: DateTime<Utc>) -> Condition {
-        match self.where_.as_ref().map(|condition| events::check(condition, now)) {
+    fn condition(&self, wanted: &Wanted, now: DateTime<Utc>) -> Condition {
+        match wanted.where_.as_ref().map(|condition| events::check(condition, now)) {
             None => Condition::Always,
             Some(Ok(checked)) => Condition::Where(Box::new(checked)),
             Some(Err(error)) => {

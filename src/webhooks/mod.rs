@@ -7,6 +7,7 @@ mod deliveries;
 mod endpoints;
 mod events;
 mod fan_out;
+mod former;
 mod queue;
 mod schedule;
 mod secrets;

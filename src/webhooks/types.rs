@@ -160,7 +160,8 @@ pub struct NewWebhookEndpoint {
     pub max_concurrency: i32,
 }
 
-/// Changes to an endpoint; events that wait already are sent all the same.
+/// Changes to an endpoint; what waits already is sent all the same, and what happened before is judged by what
+/// it wanted then.
 #[derive(Debug, Clone, Deserialize, Validate, AsChangeset, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[diesel(table_name = webhook_endpoints)]

@@ -79,7 +79,8 @@ pub struct WorkspaceSettingsPatch {
     #[validate(range(min = 1, max = 36_500))]
     #[schema(minimum = 1, maximum = 36500)]
     pub retention_days: Option<Option<i32>>,
-    /// Browser origins that may call the API; the list is replaced.
+    /// Browser origins that may call the API; the list is replaced. Where several processes serve, a preflight
+    /// of a new one may be refused for up to ten seconds.
     #[serde(default, deserialize_with = "null_empties")]
     #[validate(length(max = 50), custom(function = "origins"))]
     #[schema(value_type = Option<Vec<crate::values::items::Origin>>, inline, max_items = 50, example = json!(["https://shop.example.com"]))]

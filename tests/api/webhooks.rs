@@ -1,5 +1,6 @@
 //! Webhooks: what happens is told to the company's other systems, signed, again until it arrives.
 
+mod changing;
 mod delivering;
 mod endpoints;
 mod queue;

@@ -102,8 +102,9 @@ fn an_import_that_is_queued_twice_is_carried_out_once() {
 fn a_cancelled_import_stops_and_can_be_reverted() {
     let client = workspace();
     let id = prepare(&client, csv_of("customers"));
-    upload(&client, &id, &file(10)).expect(200);
-    act(&client, &id, "start").expect(200);
+    let ready = upload(&client, &id, &file(10)).expect(200).json;
+    let started = act(&client, &id, "start").expect(200).json;
+    assert_eq!((&ready["progress"], &started["progress"]), (&json!(0.0), &json!(0.0)));
     let cancelled = client.send("POST", &format!("/v1/jobs/{id}/cancel"), &[], None).expect(200);
     assert_eq!(cancelled.json["status"], "cancelled");
     let done = ended(&client, &format!("/v1/imports/{id}"));

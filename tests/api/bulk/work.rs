@@ -40,7 +40,11 @@ fn a_job_that_has_failed_says_why_and_is_done_when_it_is_tried_again() {
     round(&app);
     let tried = client.get(&path(&id)).expect(200).json;
     assert_eq!((&tried["status"], &tried["attempts"]), (&json!("queued"), &json!(1)));
-    assert!(tried["failure"].is_string() && tried["next_attempt_at"].is_string(), "{tried}");
+    let why = format!(
+        "the database refused a statement; the log of the service says more where `job_id` is {id}"
+    );
+    assert_eq!(tried["failure"], why.as_str());
+    assert!(tried["next_attempt_at"].is_string(), "{tried}");
     let refused = client.send("POST", &retry(&id), &[], None);
     refused.expect_code(409, "invalid_transition");
     for _ in 2..=10 {
@@ -57,6 +61,7 @@ fn a_job_that_has_failed_says_why_and_is_done_when_it_is_tried_again() {
     sql(&app, "grant select on merge_candidates to ecrm_app");
     let queued = client.send("POST", &retry(&id), &[], None).expect(200).json;
     assert_eq!((&queued["status"], &queued["finished_at"]), (&json!("queued"), &Value::Null));
+    assert!(queued["version"].as_i64() > failed["version"].as_i64(), "{failed} {queued}");
     round(&app);
     let done = client.get(&path(&id)).expect(200).json;
     let shown = (&done["status"], &done["attempts"], &done["failure"], &done["progress"]);
@@ -75,6 +80,35 @@ fn a_job_is_not_tried_again_where_another_waits_that_does_the_same() {
     assert_eq!(client.get(&path(&id)).expect(200).json["status"], "failed");
     sql(&app, &format!("delete from jobs where id = '{other}'"));
     client.send("POST", &retry(&id), &[], None).expect(200);
+}
+
+/// As where a process ends and gives its work back: the attempt does not count, the change does.
+#[test]
+fn a_version_rises_with_every_change() {
+    let app = App::alone(&[]);
+    let client = app.workspace(&["*"]);
+    let id = scan(&client);
+    let version = || client.get(&path(&id)).expect(200).json["version"].as_i64().expect("a number");
+    let (worker, mut seen) = (Uuid::now_v7(), vec![version()]);
+    for _ in 0..2 {
+        let mut turn = ecrm::jobs::Turn::new(worker, ecrm::jobs::Priority::Bulk);
+        while turn.claim(&app.state.db).expect("a claim").is_some() {}
+        seen.push(version());
+        ecrm::jobs::give_back(&app.state.db, worker).expect("given back");
+        seen.push(version());
+    }
+    assert!(seen.is_sorted_by(|one, next| one < next), "{seen:?}");
+}
+
+#[test]
+fn what_is_no_import_and_no_export_is_not_cancelled() {
+    let app = App::alone(&[]);
+    let (client, stranger) = (app.workspace(&["*"]), app.workspace(&["*"]));
+    let id = scan(&client);
+    let cancel = |who: &Client| who.send("POST", &format!("{}/cancel", path(&id)), &[], None);
+    cancel(&client).expect_code(409, "invalid_transition");
+    cancel(&stranger).expect_code(404, "not_found");
+    assert_eq!(client.get(&path(&id)).expect(200).json["status"], "queued");
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Where a reader begins, and what a cursor is worth.
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use diesel::RunQueryDsl;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -119,6 +121,25 @@ fn a_cursor_is_good_for_its_own_feed_and_no_other() {
     refused(&ours.test_mode(), &cursor);
     refused(&ours, "not-a-cursor");
     refused(&ours, &Uuid::now_v7().to_string());
+}
+
+/// No feed gets so far, also by arithmetic.
+#[test]
+fn a_place_beyond_all_places_is_refused_as_any_other_that_is_not_there() {
+    let client = workspace();
+    create(&client, "Ada");
+    let snapshot = client.get(&format!("{PATH}?from=snapshot&limit=1")).expect(200);
+    for cursor in [now(&client), cursor(&snapshot)] {
+        for place in [i64::MAX, i64::MAX - 1, i64::MAX - 100, 1 << 40] {
+            let mut bytes = URL_SAFE_NO_PAD.decode(&cursor).expect("base64");
+            bytes[5..13].copy_from_slice(&place.to_be_bytes());
+            let far = URL_SAFE_NO_PAD.encode(bytes);
+            for path in [PATH.to_owned(), format!("{PATH}/stream")] {
+                let refused = client.get(&format!("{path}?cursor={far}"));
+                refused.expect_code(400, "invalid_cursor");
+            }
+        }
+    }
 }
 
 #[test]

@@ -224,3 +224,85 @@ fn a_service_that_ends_lets_its_listeners_go() {
     feed.join().expect("the end");
     assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
 }
+
+/// A customer and another that it is merged into, and what is reported of the first from then on.
+fn merge(client: &Client, survivor: &str, source: &str) -> String {
+    let path = format!("/v1/customers/{survivor}/merge");
+    let done = client.post(&path, json!({ "source_id": source })).expect(200);
+    done.json["merge_id"].as_str().expect("a merge").to_owned()
+}
+
+fn visit(client: &Client, customer: &str) -> String {
+    let body = json!({ "type": "visit.made", "customer": { "id": customer } });
+    client.post("/v1/touchpoints", body).expect(201).id()
+}
+
+#[test]
+fn who_follows_a_customer_follows_it_into_a_merge_and_out_of_it() {
+    let client = followed();
+    let (ada, bob, other) =
+        (create(&client, "Ada"), create(&client, "Bob"), create(&client, "Cleo"));
+    let begin = now(&client);
+    let query = format!("?customer_id={bob}&types=visit.*,customer.merged,customer.merge_reverted");
+    let mut stream = Stream::open(&client, &query, "");
+    visit(&client, &ada);
+    let first = visit(&client, &bob);
+    let merged = merge(&client, &ada, &bob);
+    let (by_name, of_survivor) = (visit(&client, &bob), visit(&client, &ada));
+    visit(&client, &other);
+    client.send("POST", &format!("/v1/merges/{merged}/revert"), &[], None).expect(200);
+    visit(&client, &ada);
+    let last = visit(&client, &bob);
+
+    let mut seen = Vec::new();
+    while seen.last() != Some(&last) {
+        let event = stream.next().expect("an event").data;
+        let visit = event["type"] == "visit.made";
+        seen.push(event[if visit { "id" } else { "type" }].as_str().expect("text").to_owned());
+    }
+    let reverted = "customer.merge_reverted";
+    let expected = [&first, "customer.merged", &by_name, &of_survivor, reverted, reverted, &last];
+    assert_eq!(seen, expected);
+    // Who comes later and reads it all sees the same, and who waits too.
+    let more = format!("&{}", &query[1..]);
+    assert_eq!(all(&client, begin, &more).0.len(), expected.len());
+}
+
+#[test]
+fn the_id_of_a_merged_customer_leads_to_the_survivor() {
+    let client = followed();
+    let (ada, bob) = (create(&client, "Ada"), create(&client, "Bob"));
+    let begin = now(&client);
+    merge(&client, &ada, &bob);
+    let told = visit(&client, &bob);
+    let whose = format!("customer_id={bob}&types=visit.*");
+    let ids = |answer: Value| -> Vec<String> {
+        let events = answer["data"].as_array().expect("events").clone();
+        events.iter().map(|it| it["id"].as_str().expect("an id").to_owned()).collect()
+    };
+    for from in [format!("cursor={begin}"), "from=oldest".into(), "from=snapshot".into()] {
+        let (mut seen, mut page) =
+            (Vec::new(), client.get(&format!("{PATH}?{from}&{whose}")).expect(200));
+        loop {
+            seen.extend(ids(page.json.clone()));
+            if page.json["has_more"] == false {
+                break;
+            }
+            page = after(&client, &cursor(&page), &format!("&{whose}"));
+        }
+        assert_eq!(seen, [told.as_str()], "{from}");
+    }
+    let listed = client.get(&format!("/v1/touchpoints?customer_id={bob}&type=visit.made"));
+    assert_eq!(ids(listed.expect(200).json), [told.as_str()]);
+
+    // Also for who waits while it is merged.
+    let cleo = create(&client, "Cleo");
+    let begin = now(&client);
+    let waiting = client.clone();
+    let query = format!("&wait=10&customer_id={cleo}&types=visit.*");
+    let answer = std::thread::spawn(move || after(&waiting, &begin, &query));
+    std::thread::sleep(Duration::from_millis(300));
+    merge(&client, &ada, &cleo);
+    let told = visit(&client, &ada);
+    assert_eq!(ids(answer.join().expect("an answer").json), [told.as_str()]);
+}

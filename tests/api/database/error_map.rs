@@ -251,7 +251,7 @@ fn an_error_in_our_sql_is_internal() {
         "do $$ begin raise exception 'something new'; end $$",
     ] {
         let error = bench.error(sql);
-        assert!(matches!(error, Error::Internal(_)), "{sql}: {error:?}");
+        assert!(matches!(error, Error::Statement(_)), "{sql}: {error:?}");
         let detail = error.rejection().detail.clone();
         assert!(detail.contains("request_id") && !detail.contains("syntax"), "{detail}");
     }

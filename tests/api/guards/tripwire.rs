@@ -67,7 +67,7 @@ fn count(app: &App, session: &Session, sql: &str, workspace: Uuid) -> Result<i64
 }
 
 fn trips<T>(done: &Result<T>) -> bool {
-    matches!(done, Err(Error::Internal(text)) if text.contains("tripwire"))
+    matches!(done, Err(Error::Statement(text)) if text.contains("tripwire"))
 }
 
 fn proves_itself(app: &App) {

@@ -69,6 +69,7 @@ fn an_origin_of_one_workspace_is_not_allowed_in_another() {
     let settings = json!({ "settings": { "cors_origins": [SHOP] } });
     client.patch("/v1/workspace", settings).expect(200);
     assert_eq!(allowed(&get(&client, SHOP)), Some(SHOP));
+    assert_eq!(allowed(&preflight(&client, SHOP)), Some(SHOP), "known at once where it was set");
     assert_eq!(allowed(&get(&other, SHOP)), None);
     for origin in OTHERS {
         assert_eq!(allowed(&get(&client, origin)), None, "{origin}");

@@ -417,7 +417,16 @@ fn a_range_is_sent_again() {
     assert_eq!(replay(failed).expect(202).json["queued"], 0);
     let others = json!({ "from": from, "to": to, "types": ["order.placed"] });
     assert_eq!(replay(others).expect(202).json["queued"], 0);
-    let all = replay(json!({ "from": from, "to": to })).expect(202).json;
+    let wrong = json!({ "from": from, "to": to, "types": ["visit*"] });
+    assert_eq!(replay(wrong).expect(422).fault(), ("invalid_event_types", "#/types"));
+    for (types, found) in [("visit.*,order.*", 3), ("visit.made", 3), ("vis_t.*", 0), ("*", 3)] {
+        let list = format!("{}/deliveries?include_total=true&type={types}", at(&id));
+        assert_eq!(client.get(&list).expect(200).json["total"], found, "{types}");
+    }
+    let wrong = client.get(&format!("{}/deliveries?type=visit*", at(&id)));
+    wrong.expect_code(400, "invalid_parameter");
+    let all = json!({ "from": from, "to": to, "types": ["visit.*", "order.*"] });
+    let all = replay(all).expect(202).json;
     assert_eq!((&all["queued"], &all["is_complete"]), (&json!(3), &json!(true)));
     let came = wait_for("all again", || Some(sink.came()).filter(|came| came.len() == 6));
     let again: Vec<&str> = came[3..].iter().map(Message::id).collect();
