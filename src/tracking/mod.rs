@@ -6,6 +6,7 @@
 
 mod answer;
 mod call;
+mod clean;
 mod commerce;
 mod context;
 mod groups;
