@@ -68,7 +68,7 @@ pub struct TrackingCall {
     pub properties: Option<FreeObject>,
     /// The circumstances: `page`, `campaign`, `userAgent`, `ip`, `locale`, `timezone`, `library` …
     pub context: Option<FreeObject>,
-    /// When it happened by the sender's clock, RFC 3339.
+    /// When it happened by the sender's clock: RFC 3339, or seconds or milliseconds since 1970.
     #[serde(deserialize_with = "moment")]
     pub timestamp: Option<String>,
     /// The same under the name that RudderStack gives it.
