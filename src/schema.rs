@@ -556,6 +556,7 @@ diesel::table! {
         total -> Int8,
         fulfilled_quantity -> Int4,
         returned_quantity -> Int4,
+        product_external_id -> Nullable<Text>,
     }
 }
 

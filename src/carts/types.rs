@@ -45,6 +45,9 @@ pub struct CartLineItem {
     pub external_id: Option<String>,
     /// The product, where it is known.
     pub product_id: Option<Uuid>,
+    /// The product's id in the cart's source.
+    #[schema(example = "632910392")]
+    pub product_external_id: Option<String>,
     /// Stock-keeping unit.
     #[schema(example = "ROPE-60-BLUE")]
     pub sku: Option<String>,

@@ -269,6 +269,7 @@ impl NewCartLineItem {
         Ok(CartLineItem {
             external_id: self.external_id.clone(),
             product_id,
+            product_external_id: self.product_external_id.clone(),
             sku: self.sku.clone(),
             name: self.name.clone(),
             variant: self.variant.clone(),

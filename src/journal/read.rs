@@ -4,6 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use diesel::helper_types::IntoBoxed;
 use diesel::pg::Pg;
 use diesel::prelude::*;
+use serde_json::Value;
 use uuid::Uuid;
 
 use super::Direction;
@@ -58,7 +59,13 @@ pub fn of_customer(workspace: WorkspaceId, customer: Uuid) -> Question {
     all(workspace).filter(touchpoints::customer_id.eq(customer))
 }
 
-/// The same without what the company noted for itself.
+/// What was told of one customer and one thing under one type.
+pub fn about(workspace: WorkspaceId, customer: Uuid, kind: &'static str, thing: Value) -> Question {
+    let of_kind = of_customer(workspace, customer).filter(touchpoints::type_.eq(kind));
+    of_kind.filter(touchpoints::subject.eq(thing))
+}
+
+/// The same as [`of_customer`] without what the company noted for itself.
 pub fn seen_by_customer(workspace: WorkspaceId, customer: Uuid) -> Question {
     of_customer(workspace, customer).filter(touchpoints::direction.ne(Direction::Internal))
 }

@@ -120,6 +120,7 @@ fn row(
         order_id,
         fulfilled_quantity: kept(|line| line.fulfilled_quantity),
         returned_quantity: kept(|line| line.returned_quantity),
+        product_external_id: line.product_external_id.clone(),
         id: same.map_or_else(|| tx.new_id(), |line| line.id),
         position: i32::try_from(at).unwrap_or(i32::MAX),
         external_id: line.external_id.clone(),

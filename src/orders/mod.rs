@@ -26,7 +26,7 @@ pub use refunds::{NewRefund, record as refund};
 pub use requests::{NewLineItem, NewOrder, OrderPatch};
 pub use stats::recount;
 pub use types::Order;
-pub use write::{change, create, create_each, delete, upsert, was_deleted};
+pub use write::{change, create, create_each, delete, locked, upsert, was_deleted};
 
 use crate::auth::{Caller, Scope};
 use crate::db::{Conn, Tx, WorkspaceId};

@@ -12,7 +12,7 @@ use validator::Validate;
 use super::find_row;
 use super::lines::LineItemQuantity;
 use super::requests::OrderPatch;
-use super::types::LineRow;
+use super::types::{LineRow, OrderRow};
 use super::write::{self, Draft};
 use crate::auth::{Caller, Scope};
 use crate::db::json::Jsonb;
@@ -59,14 +59,30 @@ pub struct NewRefund {
     /// Whether it follows from something else, and gives way to what the order's source tells.
     #[serde(skip)]
     pub is_deduced: bool,
+    /// Whether no more of it counts than is left to be paid back of the order.
+    #[serde(skip)]
+    pub is_capped: bool,
 }
 
 impl NewRefund {
     /// So much, and nothing else is known of it.
     pub fn of(amount: Money) -> Self {
         let (external_id, reason, refunded_at) = (None, None, None);
-        let (is_return, line_items, is_deduced) = (false, Vec::new(), false);
-        Self { external_id, amount, reason, is_return, line_items, refunded_at, is_deduced }
+        Self {
+            external_id,
+            amount,
+            reason,
+            is_return: false,
+            line_items: Vec::new(),
+            refunded_at,
+            is_deduced: false,
+            is_capped: false,
+        }
+    }
+
+    /// As much of it as is left to be paid back.
+    pub fn capped(amount: Money) -> Self {
+        Self { is_capped: true, ..Self::of(amount) }
     }
 
     /// So much has to have been paid back, by what else is known.
@@ -297,6 +313,17 @@ fn give_way(deduced: &mut [RefundRow], amount: i64) -> (i64, Option<Uuid>) {
     (amount - rest, id)
 }
 
+/// What can be paid back of an order beyond what was told: what was paid, or is to be.
+fn left_of(order: &OrderRow, deduced: &[RefundRow]) -> i64 {
+    let deduced: i64 = deduced.iter().map(|row| row.amount).sum();
+    order.paid_total.max(order.total) - (order.refunded_total - deduced)
+}
+
+fn exceeds(order: &OrderRow, left: i64, pointer: &str) -> Error {
+    let detail = format!("of what was paid, {} are left to be paid back", order.money(left));
+    Error::field(format!("{pointer}/amount"), "refund_exceeds_payment", detail)
+}
+
 /// What a shop says it paid back had been paid, whether or not we were told before.
 fn enter_one(
     tx: &mut Tx,
@@ -307,15 +334,19 @@ fn enter_one(
     pointer: &str,
 ) -> Result<Entered> {
     let amount = new.amount.within(&draft.row.currency, &format!("{pointer}/amount"))?;
+    let left = if new.is_capped { left_of(&draft.row, deduced) } else { amount };
+    if left <= 0 && amount > 0 {
+        return Err(exceeds(&draft.row, left, pointer));
+    }
+    let amount = amount.min(left);
     let (counted, id) = if new.is_told() { give_way(deduced, amount) } else { (0, None) };
     let refunded_total = draft.row.refunded_total + amount - counted;
     if told == Told::ByShop {
         draft.row.paid_total = draft.row.paid_total.max(refunded_total);
     }
     if refunded_total > draft.row.paid_total {
-        let left = draft.row.money(draft.row.paid_total - draft.row.refunded_total);
-        let detail = format!("of what was paid, {left} are left to be paid back");
-        return Err(Error::field(format!("{pointer}/amount"), "refund_exceeds_payment", detail));
+        let left = draft.row.paid_total - draft.row.refunded_total;
+        return Err(exceeds(&draft.row, left, pointer));
     }
     draft.row.refunded_total = refunded_total;
     let line_items = take_back(draft, new, told, pointer)?;

@@ -191,6 +191,7 @@ pub struct LineRow {
     pub total: i64,
     pub fulfilled_quantity: i32,
     pub returned_quantity: i32,
+    pub product_external_id: Option<String>,
 }
 
 /// One line of an order.
@@ -203,6 +204,9 @@ pub struct LineItem {
     pub external_id: Option<String>,
     /// The product, where it is known.
     pub product_id: Option<Uuid>,
+    /// The product's id in the order's source.
+    #[schema(example = "632910392")]
+    pub product_external_id: Option<String>,
     /// Stock-keeping unit.
     #[schema(example = "ROPE-60-BLUE")]
     pub sku: Option<String>,
@@ -410,6 +414,7 @@ impl LineRow {
             total: order.money(self.total),
             external_id: self.external_id,
             product_id: self.product_id,
+            product_external_id: self.product_external_id,
             sku: self.sku,
             name: self.name,
             variant: self.variant,

@@ -169,6 +169,11 @@ pub fn lock(tx: &mut Tx, id: Uuid) -> Result<Stored> {
     Ok(Stored { row, lines })
 }
 
+/// The same as it is shown.
+pub fn locked(tx: &mut Tx, id: Uuid) -> Result<Order> {
+    lock(tx, id).map(|Stored { row, lines }| Order::new(row, lines))
+}
+
 /// Changes an order that is there.
 pub fn change(
     tx: &mut Tx,

@@ -458,6 +458,7 @@ pub const TABLES: &[Columns] = &[
             "total",
             "fulfilled_quantity",
             "returned_quantity",
+            "product_external_id",
         ],
     ),
     table(

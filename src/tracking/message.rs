@@ -1,12 +1,14 @@
 //! What a call says, in the words of the protocol.
 
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
+use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 use validator::Validate;
 
 use super::call::check_message;
+use super::clean::clean;
 use crate::error::{Error, FieldError, Result};
 use crate::http::json;
 use crate::values::free::FreeObject;
@@ -32,6 +34,7 @@ pub struct TrackingCall {
     /// What kind of call it is: in a batch, where the path does not say so.
     pub r#type: Option<CallType>,
     /// The sender's id of the call: a repeat changes nothing.
+    #[serde(deserialize_with = "id")]
     #[schema(example = "ajs-next-1785-0f9c", max_length = 255)]
     pub message_id: Option<String>,
     /// Who it was: the id of the login. This or `anonymousId` is required, except by `alias`.
@@ -65,11 +68,14 @@ pub struct TrackingCall {
     pub properties: Option<FreeObject>,
     /// The circumstances: `page`, `campaign`, `userAgent`, `ip`, `locale`, `timezone`, `library` …
     pub context: Option<FreeObject>,
-    /// When it happened by the sender's clock, RFC 3339.
+    /// When it happened by the sender's clock: RFC 3339, or seconds or milliseconds since 1970.
+    #[serde(deserialize_with = "moment")]
     pub timestamp: Option<String>,
     /// The same under the name that RudderStack gives it.
+    #[serde(deserialize_with = "moment")]
     pub original_timestamp: Option<String>,
     /// When it was sent by the sender's clock: tells how wrong that clock is.
+    #[serde(deserialize_with = "moment")]
     pub sent_at: Option<String>,
     /// The write key, where no header carries one.
     pub write_key: Option<String>,
@@ -85,6 +91,7 @@ pub struct TrackingBatch {
     /// Circumstances of all of them; a call's own win.
     pub context: Option<FreeObject>,
     /// When it was sent by the sender's clock.
+    #[serde(deserialize_with = "moment")]
     pub sent_at: Option<String>,
     /// The write key, where no header carries one.
     pub write_key: Option<String>,
@@ -112,16 +119,21 @@ pub struct Message {
 
 /// Logins are numbers in some shops.
 fn id<'de, D: Deserializer<'de>>(source: D) -> Result<Option<String>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Id {
-        Text(String),
-        Number(i64),
+    match Value::deserialize(source)? {
+        Value::Null => Ok(None),
+        Value::String(text) => Ok(Some(text)),
+        Value::Number(number) if !number.is_f64() => Ok(Some(number.to_string())),
+        _ => Err(D::Error::custom("an id is text or a whole number")),
     }
-    Ok(Option::<Id>::deserialize(source)?.map(|id| match id {
-        Id::Text(text) => text,
-        Id::Number(number) => number.to_string(),
-    }))
+}
+
+/// Whatever it is, it is not worth losing a call for.
+fn moment<'de, D: Deserializer<'de>>(source: D) -> Result<Option<String>, D::Error> {
+    Ok(match Value::deserialize(source)? {
+        Value::Null => None,
+        Value::String(text) => Some(text),
+        other => Some(other.to_string()),
+    })
 }
 
 /// A text that says something.
@@ -131,7 +143,9 @@ fn filled(text: Option<String>) -> Option<String> {
 
 impl Message {
     /// Reads one call; `kind` is what its path says.
-    pub fn read(value: Value, kind: Option<CallType>) -> Result<Self> {
+    pub fn read(mut value: Value, kind: Option<CallType>) -> Result<Self> {
+        let mut ignored = Vec::new();
+        clean(&mut value, &mut ignored);
         check_message(&value)?;
         let call: TrackingCall = json::part(value)?;
         call.check_lengths()?;
@@ -139,7 +153,7 @@ impl Message {
             let detail = "`type` says what kind of call it is";
             return Err(Error::field("#/type", "required", detail));
         };
-        let message = call.message(kind);
+        let message = call.message(kind, ignored);
         message.check_ids()?;
         Ok(message)
     }
@@ -197,8 +211,7 @@ impl TrackingCall {
         if faults.is_empty() { Ok(()) } else { Err(Error::invalid(faults)) }
     }
 
-    fn message(self, kind: CallType) -> Message {
-        let mut ignored = Vec::new();
+    fn message(self, kind: CallType, mut ignored: Vec<FieldError>) -> Message {
         let context = self.context.unwrap_or_default().0;
         let mut details = match kind {
             CallType::Identify | CallType::Group => self.traits,
@@ -244,21 +257,34 @@ impl TrackingCall {
     }
 }
 
-/// A time with or without its offset; without one it is taken for UTC.
 fn read_time(
     name: &str,
     text: Option<String>,
     ignored: &mut Vec<FieldError>,
 ) -> Option<DateTime<Utc>> {
     let text = filled(text)?;
-    let naive = || NaiveDateTime::parse_from_str(&text, "%Y-%m-%dT%H:%M:%S%.f").ok();
-    let time = DateTime::parse_from_rfc3339(&text).ok().map(|time| time.to_utc());
-    let time = time.or_else(|| naive().map(|time| time.and_utc())).filter(|at| check_time(*at));
+    let time = time_of(&text).or_else(|| since_1970(&text));
     if time.is_none() {
         let detail = format!("`{name}` is no time such as 2026-03-14T08:00:00Z");
         ignored.push(FieldError::at(format!("#/{name}"), "invalid_time", detail));
     }
     time
+}
+
+/// A time with or without its offset; without one it is taken for UTC.
+fn time_of(text: &str) -> Option<DateTime<Utc>> {
+    let naive = || NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f").ok();
+    let time = DateTime::parse_from_rfc3339(text).ok().map(|time| time.to_utc());
+    time.or_else(|| naive().map(|time| time.and_utc())).filter(|at| check_time(*at))
+}
+
+/// Seconds since 1970 where that is a time anybody can mean, else milliseconds. Less than a day of 1973
+/// is rather a date written without its hyphens.
+fn since_1970(text: &str) -> Option<DateTime<Utc>> {
+    let number: f64 = text.parse().ok().filter(|number: &f64| number.is_finite())?;
+    let micros = |of_one: f64| DateTime::from_timestamp_micros((number * of_one).round() as i64);
+    let is_meant = |at: &DateTime<Utc>| check_time(*at) && at.timestamp() >= 100_000_000;
+    [1e6, 1e3].into_iter().filter_map(micros).find(is_meant)
 }
 
 /// The calls of a batch, each as if it had come alone.
@@ -270,9 +296,12 @@ pub fn split(mut body: Map<String, Value>) -> Result<Vec<Value>> {
         }
         None => return Err(Error::field("#/batch", "required", "`batch` is required")),
     };
-    check_message(&Value::Object(body.clone()))?;
-    let shared: TrackingBatch = json::part(Value::Object(body))?;
-    let context = shared.context.unwrap_or_default().0;
+    // What is wrong with the circumstances is told with each call.
+    let context = body.get("context").and_then(Value::as_object).cloned().unwrap_or_default();
+    let mut body = Value::Object(body);
+    clean(&mut body, &mut Vec::new());
+    check_message(&body)?;
+    let shared: TrackingBatch = json::part(body)?;
     let completed = items.into_iter().map(|mut item| {
         if let Value::Object(item) = &mut item {
             complete(item, &context, shared.sent_at.as_ref());

@@ -4,14 +4,19 @@
 //! A thin layer: calls become touchpoints, and what they say of customers, organizations, orders and
 //! carts goes where everything else of those goes.
 
+mod amounts;
 mod answer;
 mod call;
+mod clean;
 mod commerce;
 mod context;
 mod groups;
+mod lines;
 mod message;
 mod names;
 mod people;
+mod refunds;
+mod report;
 mod shop;
 mod traits;
 mod write;

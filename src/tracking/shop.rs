@@ -2,7 +2,10 @@
 
 use uuid::Uuid;
 
-use super::commerce::{CartLines, CartReport, Returned, Sale, SaleStep};
+use super::commerce::{CartLines, CartReport, OrderSaid, Sale, SaleStep};
+use super::lines::{self, Mark};
+use super::refunds;
+use super::report::Report;
 use super::write::{SOURCE, Surroundings, attempt};
 use crate::carts;
 use crate::carts::types::{CartLineItem, CartRow, NewCartLineItem};
@@ -12,14 +15,21 @@ use crate::db::json::Jsonb;
 use crate::error::{FieldError, Result};
 use crate::external_ids::{self, ExternalId, Owner};
 use crate::http::conditional::UNCONDITIONAL;
-use crate::orders::types::{FinancialStatus, LineItem, OrderStatus, Utm};
-use crate::orders::{self, NewLineItem, NewRefund, Order, OrderPatch};
+use crate::orders::types::{FinancialStatus, OrderStatus, Utm};
+use crate::orders::{self, Order, OrderPatch};
 use crate::sources::{Told, is_older};
 use crate::touchpoints::NewTouchpoint;
-use crate::values::money::Money;
 
 /// Where refusals of orders and carts point.
-const AT: &str = "#/properties";
+pub const AT: &str = "#/properties";
+
+/// An event that was remembered.
+pub struct Event<'a> {
+    pub said: &'a NewTouchpoint,
+    /// The touchpoint it became.
+    pub id: Uuid,
+    pub customer: Option<Uuid>,
+}
 
 fn reference(id: &str) -> ExternalId {
     ExternalId { source: SOURCE.into(), id: id.into() }
@@ -39,8 +49,7 @@ pub fn sell(
     tx: &mut Tx,
     around: &Surroundings,
     sale: &Sale,
-    event: &NewTouchpoint,
-    customer: Option<Uuid>,
+    event: &Event,
     ignored: &mut Vec<FieldError>,
 ) -> Result<()> {
     let reference = reference(&sale.id);
@@ -51,88 +60,119 @@ pub fn sell(
         ignored.push(refused("not_replaced", detail));
         return Ok(());
     }
-    let mut patch = sale.patch.clone();
-    match &sale.step {
-        SaleStep::Placed | SaleStep::Changed => match late(tx, sale, known, event)? {
-            Some(late) => patch = late,
-            None => begin(around, &mut patch, event, customer, known),
-        },
-        SaleStep::Refunded(_) if known.is_none() => {
-            ignored.push(refused("not_found", "no order with this id was reported"));
-            return Ok(());
+    // Locked, so that nobody else changes what this one is balanced against.
+    let kept = known.map(|id| orders::locked(tx, id)).transpose()?;
+    let currency = kept.as_ref().map_or(&around.currency, |order| &order.currency);
+    let properties = &event.said.properties.0;
+    let report = Report { properties, currency, source: SOURCE };
+    match (sale.step, &kept) {
+        (SaleStep::Refunded, None) => {
+            ignored.push(refused("not_found", "no order with this id was reported yet"));
+            Ok(())
         }
-        SaleStep::Refunded(Returned::All) => {
-            patch.financial_status = Some(FinancialStatus::Refunded);
+        (SaleStep::Refunded, Some(order)) => {
+            refunds::enter(tx, order, &report, refunds::Source::of(event), ignored)
         }
-        SaleStep::Refunded(Returned::Amount(amount)) => refund(&mut patch, amount.clone(), event),
-        SaleStep::Refunded(Returned::Lines(lines)) => {
-            if let Some(order) = known {
-                refund(&mut patch, worth(&Order::find(tx, order)?, lines), event);
+        (SaleStep::Placed | SaleStep::Changed | SaleStep::Cancelled, kept) => {
+            let patch = patch(around, &report, sale, event, kept.as_ref(), ignored);
+            let Some(patch) = patch else { return Ok(()) };
+            let order = record(tx, &reference, &patch, ignored)?;
+            let is_begun = sale.step == SaleStep::Placed || kept.is_none();
+            match order.filter(|_| is_begun && !is_bound) {
+                Some(order) => refunds::catch_up(tx, &sale.id, &order, event, ignored),
+                None => Ok(()),
             }
         }
     }
-    attempt(tx, ignored, AT, |tx| {
-        orders::upsert(tx, &patch, &reference, UNCONDITIONAL, Told::ByShop).map(drop)
-    })?;
-    Ok(())
 }
 
-/// What an order that is completed says of one whose later changes are known: how it is now was told,
-/// that it was paid was not.
-fn late(
+fn record(
     tx: &mut Tx,
+    reference: &ExternalId,
+    patch: &OrderPatch,
+    ignored: &mut Vec<FieldError>,
+) -> Result<Option<Order>> {
+    let mut recorded = None;
+    attempt(tx, ignored, AT, |tx| {
+        let done = orders::upsert(tx, patch, reference, UNCONDITIONAL, Told::ByShop)?;
+        recorded = Some(done.resource);
+        Ok(())
+    })?;
+    Ok(recorded)
+}
+
+/// What an event makes of an order; `None` where nothing tells what it costs.
+fn patch(
+    around: &Surroundings,
+    report: &Report,
     sale: &Sale,
-    known: Option<Uuid>,
-    event: &NewTouchpoint,
-) -> Result<Option<OrderPatch>> {
-    let Some(id) = known.filter(|_| matches!(sale.step, SaleStep::Placed)) else { return Ok(None) };
-    let kept = Order::find(tx, id)?;
-    let is_unpaid = kept.financial_status == FinancialStatus::Pending;
-    let is_late = is_older(event.occurred_at, kept.source_updated_at);
-    Ok((is_late && is_unpaid && kept.status != OrderStatus::Cancelled).then(|| OrderPatch {
-        financial_status: Some(FinancialStatus::Paid),
-        placed_at: event.occurred_at.filter(|at| *at < kept.placed_at),
-        paid_at: event.occurred_at,
-        number: sale.patch.number.clone(),
-        cart: sale.patch.cart.clone(),
-        ..OrderPatch::default()
+    event: &Event,
+    kept: Option<&Order>,
+    ignored: &mut Vec<FieldError>,
+) -> Option<OrderPatch> {
+    if let (SaleStep::Cancelled, Some(kept)) = (sale.step, kept) {
+        return Some(cancelled(event, kept));
+    }
+    let OrderSaid { mut patch, is_priced } = report.order(sale, kept, ignored);
+    // What is free counts as paid, and nobody said that it is free.
+    if !is_priced && kept.is_none_or(is_blank) {
+        if sale.step != SaleStep::Cancelled {
+            let detail = "nothing that can be read tells what the order costs";
+            ignored.push(FieldError::at("#/properties/total", "required", detail));
+            return None;
+        }
+        patch.financial_status = Some(FinancialStatus::Voided);
+    }
+    let placed = kept.filter(|_| sale.step == SaleStep::Placed);
+    Some(placed.and_then(|kept| late(&patch, event, kept)).unwrap_or_else(|| {
+        begin(around, &mut patch, event, kept.is_none());
+        patch
     }))
 }
 
-fn refund(patch: &mut OrderPatch, amount: Money, event: &NewTouchpoint) {
-    let (external_id, refunded_at) = (event.message_id.clone(), event.occurred_at);
-    patch.refunds = Some(vec![NewRefund { external_id, refunded_at, ..NewRefund::of(amount) }]);
+/// That an order is cancelled says nothing of its money, and is not undone by what was changed later.
+fn cancelled(event: &Event, kept: &Order) -> OrderPatch {
+    let at = event.said.occurred_at;
+    OrderPatch {
+        status: Some(OrderStatus::Cancelled),
+        cancelled_at: at,
+        source_updated_at: at.filter(|_| !is_older(at, kept.source_updated_at)),
+        ..OrderPatch::default()
+    }
 }
 
-/// What lines that came back cost: as they say, else as the order has them.
-fn worth(order: &Order, lines: &[NewLineItem]) -> Money {
-    let of = |line: &NewLineItem| {
-        let is_same = |kept: &&LineItem| match &line.sku {
-            Some(_) => kept.sku == line.sku,
-            None => kept.name == line.name,
-        };
-        let said = Some(line.unit_price.amount).filter(|price| *price > 0);
-        let kept = || Some(order.line_items.iter().find(is_same)?.unit_price.amount);
-        said.or_else(kept).unwrap_or(0).saturating_mul(line.quantity.into())
-    };
-    let amount = lines.iter().map(of).fold(0, i64::saturating_add);
-    let currency = lines.first().map_or(&order.currency, |line| &line.unit_price.currency);
-    Money { amount, currency: currency.clone() }
+/// Whether nobody has said what an order costs.
+fn is_blank(order: &Order) -> bool {
+    order.line_items.is_empty() && order.total.amount == 0 && order.paid_total.amount == 0
 }
 
-fn begin(
-    around: &Surroundings,
-    patch: &mut OrderPatch,
-    event: &NewTouchpoint,
-    customer: Option<Uuid>,
-    known: Option<Uuid>,
-) {
-    patch.source_updated_at = event.occurred_at;
-    if known.is_none() {
-        patch.placed_at = event.occurred_at;
-        patch.customer = by_id(customer);
+/// What an order that is completed says of one whose later changes are known: how it is now was told,
+/// that it was paid was not, and what it costs only where it was.
+fn late(said: &OrderPatch, event: &Event, kept: &Order) -> Option<OrderPatch> {
+    let at = event.said.occurred_at;
+    let is_unpaid = kept.financial_status == FinancialStatus::Pending;
+    let is_late = is_older(at, kept.source_updated_at);
+    let placed_at = at.filter(|at| *at < kept.placed_at);
+    if is_late && is_blank(kept) {
+        return Some(OrderPatch { placed_at, paid_at: at, ..said.clone() });
+    }
+    (is_late && is_unpaid && kept.status != OrderStatus::Cancelled).then(|| OrderPatch {
+        financial_status: Some(FinancialStatus::Paid),
+        placed_at,
+        paid_at: at,
+        number: said.number.clone(),
+        cart: said.cart.clone(),
+        ..OrderPatch::default()
+    })
+}
+
+fn begin(around: &Surroundings, patch: &mut OrderPatch, event: &Event, is_new: bool) {
+    patch.source_updated_at = event.said.occurred_at;
+    if is_new {
+        patch.placed_at = event.said.occurred_at;
+        patch.customer = by_id(event.customer);
         patch.channel_id = around.channel.map(Some);
-        patch.utm = Some(utm(event));
+        patch.utm = Some(utm(event.said));
     }
 }
 
@@ -152,26 +192,28 @@ pub fn fill(
     tx: &mut Tx,
     around: &Surroundings,
     report: &CartReport,
-    event: &NewTouchpoint,
-    customer: Option<Uuid>,
+    event: &Event,
     ignored: &mut Vec<FieldError>,
 ) -> Result<()> {
     let known = external_ids::find(tx, Owner::Cart, SOURCE, &report.id)?;
     // Locked, so that nobody else puts something in meanwhile.
     let cart = known.map(|id| carts::lock(tx, id)).transpose()?;
-    let mut patch = report.patch.clone();
-    patch.active_at = event.occurred_at;
+    let currency = cart.as_ref().map_or(&around.currency, |cart| &cart.currency);
+    let read = Report { properties: &event.said.properties.0, currency, source: SOURCE };
+    let said = read.cart_lines(report.step, ignored);
+    let mut patch = read.cart_patch(report.step);
+    patch.active_at = event.said.occurred_at;
     match cart {
         None => {
-            patch.line_items = lines_of(&report.lines, Vec::new());
-            patch.customer = by_id(customer);
+            patch.line_items = lines_of(&said, Vec::new());
+            patch.customer = by_id(event.customer);
             patch.channel_id = around.channel.map(Some);
         }
-        Some(cart) if is_stale(&report.lines, event, &cart) => {}
-        Some(cart) => patch.line_items = lines_of(&report.lines, cart.line_items.0),
+        Some(cart) if is_stale(&said, event.said, &cart) => {}
+        Some(cart) => patch.line_items = lines_of(&said, cart.line_items.0),
     }
-    if let (CartLines::Whole(_), Some(_)) = (&report.lines, &patch.line_items) {
-        patch.source_updated_at = event.occurred_at;
+    if let (CartLines::Whole(_), Some(_)) = (&said, &patch.line_items) {
+        patch.source_updated_at = event.said.occurred_at;
     }
     attempt(tx, ignored, AT, |tx| {
         carts::upsert(tx, &patch, &reference(&report.id), UNCONDITIONAL, Told::ByShop).map(drop)
@@ -191,31 +233,46 @@ fn is_stale(said: &CartLines, event: &NewTouchpoint, cart: &CartRow) -> bool {
 /// What is in the cart after the event; `None` where it says nothing about that.
 fn lines_of(said: &CartLines, old: Vec<CartLineItem>) -> Option<Vec<NewCartLineItem>> {
     let mut lines: Vec<NewCartLineItem> = old.into_iter().map(again).collect();
-    let is_same = |line: &NewCartLineItem, one: &NewCartLineItem| {
-        (&line.sku, &line.name, &line.variant) == (&one.sku, &one.name, &one.variant)
-    };
     match said {
         CartLines::Unsaid => return None,
         CartLines::Whole(whole) => return Some(whole.clone()),
-        CartLines::More(one) => match lines.iter_mut().find(|line| is_same(line, one)) {
-            Some(line) => line.quantity = line.quantity.saturating_add(one.quantity).min(1_000_000),
-            None => lines.push(*one.clone()),
-        },
-        CartLines::Less(one) => {
-            for line in lines.iter_mut().filter(|line| is_same(line, one)) {
-                line.quantity = line.quantity.saturating_sub(one.quantity);
-            }
-            lines.retain(|line| line.quantity > 0);
-        }
+        CartLines::More(more) => more.iter().for_each(|one| put_in(&mut lines, one)),
+        CartLines::Less(less) => less.iter().for_each(|one| take_out(&mut lines, one)),
     }
     Some(lines)
+}
+
+fn marks(lines: &[NewCartLineItem]) -> Vec<Mark<'_>> {
+    lines.iter().map(Mark::from).collect()
+}
+
+fn put_in(lines: &mut Vec<NewCartLineItem>, one: &NewCartLineItem) {
+    match lines::find_exact(&marks(lines), one.into()) {
+        Some(at) => {
+            lines[at].quantity = lines[at].quantity.saturating_add(one.quantity).min(1_000_000);
+        }
+        None => lines.push(one.clone()),
+    }
+}
+
+fn take_out(lines: &mut Vec<NewCartLineItem>, one: &NewCartLineItem) {
+    let mut left = one.quantity;
+    while left > 0
+        && let Some(at) = lines::find(&marks(lines), one.into())
+    {
+        let part = left.min(lines[at].quantity);
+        (lines[at].quantity, left) = (lines[at].quantity - part, left - part);
+        if lines[at].quantity == 0 {
+            lines.remove(at);
+        }
+    }
 }
 
 fn again(line: CartLineItem) -> NewCartLineItem {
     NewCartLineItem {
         external_id: line.external_id,
         product_id: line.product_id,
-        product_external_id: None,
+        product_external_id: line.product_external_id,
         sku: line.sku,
         name: line.name,
         variant: line.variant,

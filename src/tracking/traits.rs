@@ -113,7 +113,9 @@ pub fn customer(traits: &Map<String, Value>, ignored: &mut Vec<FieldError>) -> P
     let expected = "is no day such as 1990-05-17";
     patch.birth_date = reader.read(&["birthday"], "invalid_date", expected, day).map(Some);
     let expected = "is no language tag such as `de-AT`";
-    let tag = reader.read(&["locale", "language"], "invalid_locale", expected, locale::normalise);
+    // Apps say `de_AT`.
+    let tag = |text: &str| locale::normalise(&text.replace('_', "-"));
+    let tag = reader.read(&["locale", "language"], "invalid_locale", expected, tag);
     patch.locale = tag.map(Some);
     let expected = "is no time zone such as `Europe/Vienna`";
     let zone = reader.read(&["timezone"], "invalid_timezone", expected, |text| {
@@ -257,6 +259,12 @@ mod tests {
         let attributes = json!({ "company": "Alpenglow", "plan": "gold", "age": 35,
                                  "createdAt": "2026-01-01T00:00:00Z" });
         assert_eq!(patch["attributes"], attributes);
+    }
+
+    #[test]
+    fn a_locale_may_have_an_underscore() {
+        let (profile, ignored) = customer_of(json!({ "locale": "de_AT" }));
+        assert_eq!((&json!(profile.patch)["locale"], ignored.len()), (&json!("de-AT"), 0));
     }
 
     #[test]

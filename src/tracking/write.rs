@@ -6,17 +6,19 @@ use std::collections::HashMap;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use super::commerce::{CartReport, Report, Sale};
+use super::commerce::{CartReport, Sale, SaleStep};
 use super::message::{CallType, Message};
 use super::names::type_of;
+use super::report::Report;
 use super::traits::{self, Profile};
 use super::{context, groups, people, shop};
 use crate::attributes::{AttributeResource, Definitions};
 use crate::customers::identities::{self, IdentityType, MarkKey, NewIdentity};
 use crate::customers::references::{Acquaintance, CustomerReference, OnUnknownCustomer};
-use crate::db::Tx;
+use crate::db::{Actor, Tx};
 use crate::error::{Error, FieldError, Result};
 use crate::external_ids::{self, Owner};
+use crate::journal::TouchpointActor;
 use crate::journal::touchpoint::TouchpointSubject;
 use crate::organizations::OrganizationPatch;
 use crate::touchpoints::{
@@ -58,8 +60,8 @@ enum Effect {
     Nothing,
     Profile(Box<Profile>),
     Member(Box<OrganizationPatch>, Uuid),
-    Sale(Box<Sale>),
-    Cart(Box<CartReport>),
+    Sale(Sale),
+    Cart(CartReport),
 }
 
 struct Translated {
@@ -181,10 +183,12 @@ fn finish(
                 groups::tell(tx, *organization, patch, customer, &mut ignored)?;
             }
             (Effect::Sale(sale), customer) => {
-                shop::sell(tx, around, sale, &new, customer, &mut ignored)?;
+                let event = shop::Event { said: &new, id: stored.id, customer };
+                shop::sell(tx, around, sale, &event, &mut ignored)?;
             }
             (Effect::Cart(cart), customer) => {
-                shop::fill(tx, around, cart, &new, customer, &mut ignored)?;
+                let event = shop::Event { said: &new, id: stored.id, customer };
+                shop::fill(tx, around, cart, &event, &mut ignored)?;
             }
             (Effect::Nothing | Effect::Profile(_), _) => {}
         }
@@ -237,7 +241,7 @@ fn translate(tx: &mut Tx, around: &mut Surroundings, call: &Message) -> Result<T
             Effect::Profile(Box::new(profile))
         }
         CallType::Group => group(tx, around, call, &mut new, &mut ignored)?,
-        CallType::Track => commerce(around, call, &mut new, &mut ignored),
+        CallType::Track => commerce(tx, around, call, &mut new, &mut ignored),
         CallType::Alias => {
             new.properties =
                 FreeObject(Map::from_iter([("previousId".into(), json!(call.other_id))]));
@@ -302,6 +306,7 @@ fn group(
 /// An event that records an order or a cart is a report: what follows from it, the order or cart tells
 /// itself, and it counts once.
 fn commerce(
+    tx: &Tx,
     around: &Surroundings,
     call: &Message,
     new: &mut NewTouchpoint,
@@ -314,13 +319,18 @@ fn commerce(
         new.subject = Some(TouchpointSubject { r#type: noun.into(), id: id.into() });
     };
     let kind = own_type(call);
-    if let Some(sale) = report.sale(&kind, ignored) {
+    if let Some(sale) = report.sale(&kind) {
         report_on("order", &sale.id);
-        return Effect::Sale(Box::new(sale));
+        if sale.step == SaleStep::Refunded && around.sender.may_change_orders {
+            // The shop's doing; and what is believed of an order that is told only later.
+            let Actor { kind, id } = tx.session.actor;
+            new.actor = Some(TouchpointActor { r#type: kind, id });
+        }
+        return Effect::Sale(sale);
     }
     if let Some(cart) = report.cart(&kind, ignored) {
         report_on("cart", &cart.id);
-        return Effect::Cart(Box::new(cart));
+        return Effect::Cart(cart);
     }
     Effect::Nothing
 }

@@ -105,7 +105,7 @@ impl Check<'_> {
 }
 
 /// Why a text with U+0000 is refused; the database cannot store it.
-pub(super) const NUL_DETAIL: &str = "text must not contain the NUL character (U+0000)";
+pub const NUL_DETAIL: &str = "text must not contain the NUL character (U+0000)";
 
 /// Whether the text contains U+0000, which the database cannot store.
 pub fn has_nul(text: &str) -> bool {

@@ -84,6 +84,7 @@ fn a_workspace_has_the_same_type_everywhere_and_ids_are_uuids() {
             ("external_ids.external_id", "an id of another system"),
             ("order_fulfillments.external_id", "an id of another system"),
             ("order_line_items.external_id", "an id of another system"),
+            ("order_line_items.product_external_id", "an id of another system"),
             ("order_refunds.external_id", "an id of another system"),
             ("touchpoint_keys.message_id", "an id of the sender"),
             ("touchpoints.anonymous_id", "an id of the sender"),

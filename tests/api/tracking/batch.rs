@@ -19,8 +19,7 @@ fn fates(answer: &Answer) -> Vec<(i64, &str)> {
 #[test]
 fn a_call_that_is_refused_leaves_the_others_alone() {
     let client = workspace();
-    let mut nul = event("Door Opened");
-    nul["properties"] = json!({ "a": "b\u{0}" });
+    let nul = event("Door\u{0} Opened");
     let mut large = event("Door Opened");
     large["properties"] = json!({ "text": "x".repeat(32 * 1024) });
     let mut deep = event("Door Opened");
@@ -54,11 +53,38 @@ fn a_call_that_is_refused_leaves_the_others_alone() {
         (5, "#/groupId"),
         (6, "#/previousId"),
         (7, "#/userId"),
-        (10, "#/properties/a"),
+        (10, "#/event"),
     ] {
         assert_eq!(pointer(at), expected, "{at}");
     }
     assert_eq!(count(&client, "door.opened"), 2);
+}
+
+#[test]
+fn an_id_that_is_none_is_told_in_plain_words() {
+    let client = workspace();
+    let sender = public(&client);
+    for id in [json!(true), json!(1.5), json!({ "id": 1 })] {
+        let body = json!({ "userId": id, "event": "Door Opened" });
+        let answer = sender.post("/v1/track", body).expect(422);
+        assert_eq!(answer.fault(), ("invalid_type", "#/userId"));
+        assert_eq!(answer.json["errors"][0]["detail"], "an id is text or a whole number");
+    }
+}
+
+#[test]
+fn what_cannot_be_kept_of_the_circumstances_refuses_no_batch() {
+    let client = workspace();
+    let context = json!({ "locale": "de-AT", "timezone": "\u{0}", "device": { "id": u64::MAX } });
+    let body =
+        json!({ "batch": [event("Door Opened")], "context": context, "sentAt": 1_796_078_477 });
+    let answer = public(&client).post("/v1/batch", body).expect(200);
+    assert_eq!(answer.json["success"], true, "{}", answer.text);
+    let result = &answer.json["results"][0];
+    assert_eq!(super::ignored(result), [("#/context/timezone", "nul_character")]);
+    let context = super::touchpoint(&client, result)["context"].clone();
+    assert_eq!(context["locale"], "de-AT");
+    assert_eq!(context["device"]["id"], "18446744073709551615");
 }
 
 #[test]

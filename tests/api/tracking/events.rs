@@ -116,8 +116,24 @@ fn a_time_without_a_clock_is_believed_and_none_is_in_the_future() {
     let is_now = |at: DateTime<Utc>| (Utc::now() - at).abs() < TimeDelta::seconds(20);
     let (at, left_out) = occurred(json!({ "timestamp": "2199-01-01T00:00:00Z" }));
     assert!(is_now(at) && left_out == 0, "{at}");
-    let (at, left_out) = occurred(json!({ "timestamp": "yesterday" }));
-    assert!(is_now(at) && left_out == 1, "{at}");
+    for unread in
+        [json!("yesterday"), json!(true), json!({ "at": 1 }), json!(20_260_314), json!(-1)]
+    {
+        let (at, left_out) = occurred(json!({ "timestamp": unread }));
+        assert!(is_now(at) && left_out == 1, "{unread}: {at}");
+    }
+    // Some count seconds or milliseconds.
+    for said in [
+        json!(1_710_403_200),
+        json!(1_710_403_200_000_i64),
+        json!("1710403200"),
+        json!(1_710_403_200.0),
+    ] {
+        assert_eq!(occurred(json!({ "timestamp": said })), (past, 0), "{said}");
+    }
+    let (at, left_out) =
+        occurred(json!({ "timestamp": 1_710_403_200.5, "properties": { "n": u64::MAX } }));
+    assert_eq!((at, left_out), (past + TimeDelta::milliseconds(500), 0));
 }
 
 #[test]

@@ -90,6 +90,23 @@ fn what_is_not_valid_is_told_and_the_rest_is_taken() {
 }
 
 #[test]
+fn a_large_number_or_a_nul_costs_a_trait_and_no_call() {
+    let client = workspace();
+    let large = 10_222_333_444_555_666_777_u64;
+    let traits =
+        json!({ "fb_id": large, "note": "a\u{0}b", "firstName": "Ada", "locale": "de_AT" });
+    let result =
+        sent(&public(&client), "/v1/identify", json!({ "userId": large, "traits": traits }));
+    assert_eq!(ignored(&result), [("#/traits/note", "nul_character")]);
+    let ada = customer(&client, "user_id", "10222333444555666777");
+    assert_eq!((&ada["first_name"], &ada["locale"]), (&json!("Ada"), &json!("de-AT")));
+    // A string keeps every digit.
+    assert_eq!(ada["attributes"], json!({ "fb_id": "10222333444555666777" }));
+    let told = touchpoint(&client, &result)["properties"].clone();
+    assert_eq!((&told["fb_id"], &told["note"]), (&json!("10222333444555666777"), &Value::Null));
+}
+
+#[test]
 fn a_unique_attribute_of_somebody_else_is_told() {
     let client = workspace();
     let definition = json!({ "resource": "customer", "key": "card", "name": "Card",

@@ -1,0 +1,1 @@
+alter table order_line_items drop column product_external_id;
