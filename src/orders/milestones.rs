@@ -48,7 +48,8 @@ pub fn tell(tx: &mut Tx, before: Option<&Order>, draft: &Draft) -> Result<bool> 
             changes.retain(|field, _| !TOLD_BY_MILESTONES.contains(&field.as_str()));
         }
         // The money was told before; what it was for is known now.
-        let known: Vec<_> = draft.refunds.iter().filter(|one| one.counted > 0).collect();
+        let known: Vec<_> =
+            draft.refunds.iter().filter(|one| one.counted > 0 && !one.is_raised).collect();
         if !known.is_empty() {
             let to: Vec<_> = known.iter().map(|one| refunded(&one.row)).collect();
             changes.insert("refunds".into(), json!({ "from": null, "to": to }));
@@ -94,12 +95,12 @@ fn reached(now: DateTime<Utc>, before: Option<&Order>, draft: &Draft) -> Vec<Mil
         let properties = json!({ "cancel_reason": after.cancel_reason });
         add("order.cancelled", after.cancelled_at.unwrap_or(now), None, properties);
     }
-    for Entered { row, counted } in &draft.refunds {
+    for Entered { row, counted, is_raised } in &draft.refunds {
         let value = row.amount - counted;
         if value > 0 {
             add("order.refunded", row.refunded_at, Some(value), refunded(row));
         }
-        if row.is_return || row.amount == 0 {
+        if !is_raised && (row.is_return || row.amount == 0) {
             add("order.returned", row.refunded_at, None, refunded(row));
         }
     }
