@@ -52,6 +52,7 @@ codes! {
     CONFLICT 409 "conflict" "The request contradicts the present state";
     ALREADY_EXISTS 409 "already_exists" "Another resource already has this key";
     INVALID_TRANSITION 409 "invalid_transition" "The present state does not allow this move";
+    CHANNEL_PAUSED 409 "channel_paused" "The channel is paused and takes nothing in";
     STILL_REFERENCED 409 "still_referenced" "Other resources still refer to this one";
     IDEMPOTENCY_IN_PROGRESS 409 "idempotency_in_progress" "A request with this Idempotency-Key is still running";
     CURSOR_EXPIRED 410 "cursor_expired" "What follows the cursor is no longer remembered";

@@ -134,7 +134,8 @@ async fn restore_channel(caller: Caller, id: Path<Uuid>) -> Result<Reply> {
 
 /// Pause a channel
 ///
-/// Nothing is sent over it until it is resumed.
+/// Nothing is sent over it until it is resumed, and what a shop sends is refused, but for what its
+/// customers ask about their own data.
 #[utoipa::path(tag = "channels", security(("bearer" = ["channels:write"])), responses((status = 200, body = Channel)))]
 #[post("/channels/{id}/pause")]
 async fn pause_channel(caller: Caller, id: Path<Uuid>) -> Result<Reply> {
@@ -179,6 +180,12 @@ impl Channel {
     pub fn lock(tx: &mut Tx, id: Uuid) -> Result<Self> {
         let found = of(tx.workspace).filter(channels::id.eq(id));
         Ok(found.select(Self::as_select()).for_no_key_update().first(tx.pg)?)
+    }
+
+    /// Every channel of these types that is not deleted.
+    pub fn of_types(conn: &mut Conn, types: &[ChannelType]) -> Result<Vec<Self>> {
+        let found = of(conn.workspace).filter(channels::type_.eq_any(types)).order(channels::id);
+        Ok(found.select(Self::as_select()).load(conn.pg)?)
     }
 
     /// Whether a channel is there and not deleted.

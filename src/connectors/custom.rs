@@ -11,6 +11,7 @@ use super::fields::Fields;
 use super::native::{NativeConsent, NativePerson};
 use super::process::{Done, News};
 use crate::carts::CartPatch;
+use crate::channels::ChannelType;
 use crate::consents::SettableConsentState;
 use crate::error::{Error, Result};
 use crate::http::json;
@@ -27,7 +28,7 @@ pub fn take(news: &mut News, topic: &str, body: &Value) -> Result<Done> {
             let order = data.id("order_external_id");
             let order = order.ok_or_else(|| missing("order_external_id"))?;
             let refund: NewRefund = rest(&data, &["order_external_id"])?;
-            news.refund(&order, |_| refund.clone())
+            news.refund(&order, |_| Some(refund.clone()))
         }
         _ if topic.starts_with("order.") => {
             let mut patch: OrderPatch = rest(&data, &["external_id"])?;
@@ -86,7 +87,8 @@ fn person(data: &Fields) -> NativePerson {
         Some("denied") => Some(SettableConsentState::Denied),
         _ => None,
     };
-    let consent = state.map(|state| NativeConsent { state, at: data.time("consented_at") });
+    let at = data.time("consented_at");
+    let consent = state.map(|state| NativeConsent { channel_type: ChannelType::Email, state, at });
     NativePerson {
         external_id: data.id("external_id"),
         email: data.email("email"),
@@ -94,7 +96,9 @@ fn person(data: &Fields) -> NativePerson {
         first_name: data.text("first_name", 200),
         last_name: data.text("last_name", 200),
         tags: data.list("tags").iter().filter_map(|tag| tag.0.as_str()).map(String::from).collect(),
-        consent,
+        locale: data.locale("locale"),
+        addresses: Vec::new(),
+        consents: consent.into_iter().collect(),
         updated_at: data.time("source_updated_at"),
     }
 }

@@ -248,17 +248,22 @@ pub struct NewEvent<'a> {
     pub topic: String,
     pub delivery_id: String,
     pub body: &'a [u8],
+    /// Why it is not to be carried out, where it is not.
+    pub ignored: Option<&'static str>,
 }
 
-/// Keeps a message and queues it; the id of the first where it was delivered before.
+/// Keeps a message and queues it where it is to be carried out; the id of the first where it was
+/// delivered before.
 pub fn keep(tx: &mut Tx, new: &NewEvent) -> Result<Uuid> {
     let id = tx.new_id();
     let sealed = seal::seal(&*tx.data_key()?, &place(tx.workspace, id), new.body);
+    let status = if new.ignored.is_some() { EventStatus::Ignored } else { EventStatus::Pending };
+    let error = new.ignored.map(ConnectorError::ignored).map(Jsonb);
     let kept: Option<Uuid> = diesel::insert_into(e::table)
         .values((
             (e::workspace_id.eq(tx.workspace), e::id.eq(id), e::channel_id.eq(new.channel)),
             (e::topic.eq(&new.topic), e::delivery_id.eq(&new.delivery_id)),
-            (e::status.eq(EventStatus::Pending), e::attempts.eq(0)),
+            (e::status.eq(status), e::attempts.eq(0), e::error.eq(error)),
             (e::sealed.eq(sealed), e::received_at.eq(tx.now)),
         ))
         .on_conflict((e::workspace_id, e::channel_id, e::delivery_id))
@@ -267,7 +272,9 @@ pub fn keep(tx: &mut Tx, new: &NewEvent) -> Result<Uuid> {
         .get_result(tx.pg)
         .optional()?;
     if kept.is_some() {
-        enqueue(tx, new.channel, id)?;
+        if new.ignored.is_none() {
+            enqueue(tx, new.channel, id)?;
+        }
         return Ok(id);
     }
     let before = of(tx.workspace, new.channel).filter(e::delivery_id.eq(&new.delivery_id));

@@ -4,7 +4,7 @@ use chrono::{DateTime, NaiveDateTime, Utc};
 use serde_json::Value;
 
 use crate::values::money::{MOST, Money, MoneyError};
-use crate::values::{Email, Phone, country, currency};
+use crate::values::{Email, Phone, country, currency, locale};
 
 /// An object of a shop's, or nothing.
 #[derive(Debug, Clone, Copy)]
@@ -72,6 +72,11 @@ impl<'a> Fields<'a> {
         currency::is_currency(&code).then_some(code)
     }
 
+    /// A language; what is none is absent.
+    pub fn locale(&self, name: &str) -> Option<String> {
+        locale::normalise(&self.text(name, locale::MAX_CHARS)?)
+    }
+
     /// An address of the web; what is none is absent.
     pub fn url(&self, name: &str) -> Option<String> {
         self.text(name, 2000).filter(|text| url::Url::parse(text).is_ok())
@@ -88,6 +93,13 @@ impl<'a> Fields<'a> {
     pub fn amount_of_any_sign(&self, name: &str, currency: &str) -> i64 {
         let text = self.text(name, 40).unwrap_or_default();
         amount(text.trim_start_matches('-'), currency)
+    }
+
+    /// The same for one that may be negative and counts as such.
+    pub fn signed(&self, name: &str, currency: &str) -> i64 {
+        let amount = self.amount_of_any_sign(name, currency);
+        let is_negative = self.text(name, 40).is_some_and(|text| text.starts_with('-'));
+        if is_negative { -amount } else { amount }
     }
 
     /// What the objects of a list come to in `field`.
@@ -147,6 +159,7 @@ mod tests {
             (fields.amount("minus", "EUR"), fields.amount_of_any_sign("minus", "EUR")),
             (0, 300)
         );
+        assert_eq!((fields.signed("minus", "EUR"), fields.signed("price", "EUR")), (-300, 1233));
         let huge = json!({ "price": "9e99", "more": "90000000000000000", "most": "9".repeat(40) });
         let huge = Fields(&huge);
         assert_eq!(huge.amount("price", "EUR"), 0, "no decimal");

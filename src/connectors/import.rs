@@ -110,10 +110,7 @@ pub async fn import_connector_records(
                     Provider::Custom => json!({ "data": item }),
                     _ => Value::Object(item.0.clone()),
                 };
-                let (channel, provider, source) =
-                    (shop.channel, shop.provider, shop.source.clone());
-                let done = News { tx, channel, provider, source, takes_consent }
-                    .take(&import.topic, &body)?;
+                let done = News::of(tx, &shop, takes_consent).take(&import.topic, &body)?;
                 match done.resource {
                     Some((_, id)) => Ok((if done.is_new { 201 } else { 200 }, id)),
                     None => {

@@ -3,6 +3,7 @@
 //! A message is proved by its signature, kept sealed, answered, and carried out by the worker. What
 //! fails stays, with the reason, and can be replayed.
 
+mod acquaint;
 mod custom;
 mod events;
 mod fields;
@@ -27,9 +28,9 @@ pub use events::{forget, prune};
 pub use work::work;
 
 use crate::auth::{Caller, Scope};
-use crate::channels::{self, Channel, ChannelType};
+use crate::channels::{self, Channel, ChannelStatus, ChannelType};
 use crate::db::Conn;
-use crate::error::{Error, Result};
+use crate::error::{Code, Error, Result};
 use crate::http::reply::Plain;
 use crate::http::{Path, Reply, ServiceConfig};
 use crate::schema::connector_events as e;
@@ -79,24 +80,51 @@ struct Shop {
     provider: Provider,
     /// What the shop's records are called ours by: two shops of one provider need two.
     source: String,
+    /// What the orders that payments are for are called by, where a payment does not say.
+    order_source: Option<String>,
+    is_paused: bool,
 }
+
+/// The types of channels that can be shops.
+const TYPES: [ChannelType; 3] = [ChannelType::Web, ChannelType::MobileApp, ChannelType::Pos];
 
 impl Shop {
     /// The shop of a channel, or 404 where that is no way in for one.
     fn find(conn: &mut Conn, channel: Uuid) -> Result<Self> {
         let found = Channel::find(conn, channel)?;
-        let is_shop =
-            matches!(found.r#type, ChannelType::Web | ChannelType::MobileApp | ChannelType::Pos);
-        if !is_shop || found.provider == "manual" {
+        if !TYPES.contains(&found.r#type) || found.provider == "manual" {
             let detail = "the channel is no shop: it needs the type `web`, `mobile_app` or `pos`, and \
                           a `provider` such as `shopify`";
-            return Err(Error::new(crate::error::Code::NOT_FOUND, detail));
+            return Err(Error::new(Code::NOT_FOUND, detail));
         }
-        let config: serde_json::Value = found.config.parse()?;
-        let source = config["source"].as_str().unwrap_or(&found.provider);
-        let source = source.chars().take(100).collect();
-        let provider = Provider::of(&found.provider);
-        Ok(Self { channel, name: found.provider, provider, source })
+        Self::of(found)
+    }
+
+    fn of(channel: Channel) -> Result<Self> {
+        let config: serde_json::Value = channel.config.parse()?;
+        let named = |name: &str| -> Option<String> {
+            config[name].as_str().map(|source| source.chars().take(100).collect())
+        };
+        Ok(Self {
+            channel: channel.id,
+            provider: Provider::of(&channel.provider),
+            source: named("source").unwrap_or_else(|| channel.provider.clone()),
+            order_source: named("order_source"),
+            is_paused: channel.status == ChannelStatus::Paused,
+            name: channel.provider,
+        })
+    }
+
+    /// What the orders of the workspace's shops are called by.
+    fn sources(conn: &mut Conn) -> Result<Vec<String>> {
+        let mut sources = Vec::new();
+        for channel in Channel::of_types(conn, &TYPES)? {
+            let shop = Self::of(channel)?;
+            if shop.name != "manual" && !sources.contains(&shop.source) {
+                sources.push(shop.source);
+            }
+        }
+        Ok(sources)
     }
 
     /// What its messages are signed with; none where nobody has said.

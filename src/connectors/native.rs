@@ -5,8 +5,11 @@ use chrono::{DateTime, Utc};
 use super::fields::Fields;
 use crate::carts::CartReference;
 use crate::carts::types::NewCartLineItem;
+use crate::channels::ChannelType;
 use crate::consents::SettableConsentState;
+use crate::customers::NewCustomer;
 use crate::customers::references::{Acquaintance, CustomerReference};
+use crate::customers::types::{Address, AddressType};
 use crate::db::json::Jsonb;
 use crate::external_ids::ExternalId;
 use crate::orders::types::{FinancialStatus, FulfillmentStatus, OrderAddress, OrderStatus, Utm};
@@ -22,14 +25,18 @@ pub struct NativePerson {
     pub first_name: Option<String>,
     pub last_name: Option<String>,
     pub tags: Vec<String>,
-    pub consent: Option<NativeConsent>,
+    pub locale: Option<String>,
+    /// One of a type at most.
+    pub addresses: Vec<Address>,
+    pub consents: Vec<NativeConsent>,
     /// When the shop last changed what it says here.
     pub updated_at: Option<DateTime<Utc>>,
 }
 
-/// What somebody said to marketing by email, in the shop.
+/// What somebody said to marketing, in the shop.
 #[derive(Debug, Clone, Copy)]
 pub struct NativeConsent {
+    pub channel_type: ChannelType,
     pub state: SettableConsentState,
     pub at: Option<DateTime<Utc>>,
 }
@@ -48,7 +55,11 @@ impl NativePerson {
                 first_name: self.first_name.clone(),
                 last_name: self.last_name.clone(),
                 source: Some(source.to_owned()),
-                ..Acquaintance::default()
+                profile: Some(Box::new(NewCustomer {
+                    locale: self.locale.clone(),
+                    addresses: Jsonb(self.addresses.clone()),
+                    ..NewCustomer::default()
+                })),
             },
             ..CustomerReference::default()
         };
@@ -105,9 +116,16 @@ impl NativeOrder {
     pub fn into_patch(self, source: &str) -> OrderPatch {
         let priced = self.settled();
         let money = |amount| Some(Money { amount, currency: self.currency.clone() });
+        let addresses = [
+            (AddressType::Billing, &self.billing_address),
+            (AddressType::Shipping, &self.shipping_address),
+        ];
+        let addresses =
+            addresses.into_iter().filter_map(|(r#type, at)| postal(at.as_ref()?, r#type));
         let person = NativePerson {
             email: self.person.email.clone().or_else(|| self.email.clone()),
             phone: self.person.phone.clone().or_else(|| self.phone.clone()),
+            addresses: addresses.collect(),
             ..self.person.clone()
         };
         OrderPatch {
@@ -167,7 +185,8 @@ impl NativeOrder {
         }
         priced.paid = match self.financial_status {
             FinancialStatus::PartiallyPaid => Some(priced.paid.unwrap_or(0)),
-            // What is outstanding says nothing of what was paid back since.
+            // A deposit of which something was paid back. Where all was paid, the word says so.
+            FinancialStatus::PartiallyRefunded => priced.paid.filter(|paid| *paid < priced.total),
             _ => None,
         };
         priced
@@ -211,6 +230,22 @@ pub fn address(from: &Fields, names: &[&str; 10]) -> Option<OrderAddress> {
         country: from.country(names[9]),
     };
     (address != OrderAddress::default()).then_some(address)
+}
+
+/// The same as one of a customer's; nothing where it is no more than a name.
+pub fn postal(at: &OrderAddress, r#type: AddressType) -> Option<Address> {
+    let is_place = at.line1.is_some() || at.city.is_some() || at.postal_code.is_some();
+    let at = at.clone();
+    is_place.then_some(Address {
+        r#type,
+        is_default: true,
+        line1: at.line1,
+        line2: at.line2,
+        city: at.city,
+        region: at.region,
+        postal_code: at.postal_code,
+        country: at.country,
+    })
 }
 
 /// The codes that gave a discount, each once.

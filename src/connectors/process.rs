@@ -5,14 +5,16 @@ use serde_json::Value;
 use uuid::Uuid;
 use validator::Validate;
 
+use super::acquaint::{acquaint, moved};
 use super::fields::Fields;
 use super::native::{NativeCart, NativeConsent, NativeOrder, NativePerson};
-use super::{Provider, custom, shopify, stripe, woocommerce};
+use super::{Provider, Shop, custom, shopify, stripe, woocommerce};
 use crate::carts::types::CartProgress;
 use crate::carts::{self, CartPatch};
-use crate::channels::{self, ChannelStatus, ChannelType};
+use crate::channels::{self, ChannelStatus};
 use crate::consents::{self, ConsentPurpose, NewConsent};
 use crate::customers::references::{self, CustomerReference, OnUnknownCustomer};
+use crate::customers::types::Address;
 use crate::customers::{Customer, CustomerPatch, identities};
 use crate::db::Tx;
 use crate::db::json::Jsonb;
@@ -59,6 +61,8 @@ pub struct Payment {
     pub currency: Option<String>,
     pub order_id: Option<String>,
     pub order_source: Option<String>,
+    /// What may be an order, and may be anything else.
+    pub hint: Option<String>,
 }
 
 impl Payment {
@@ -81,12 +85,22 @@ impl Payment {
 /// A transaction in which a shop's news are taken in.
 pub struct News<'n, 't> {
     pub tx: &'n mut Tx<'t>,
-    pub channel: Uuid,
-    pub provider: Provider,
+    channel: Uuid,
+    provider: Provider,
     /// What the records of the shop are called ours by: `source` in their outside ids.
     pub source: String,
+    /// What a payment's order is called by, where it does not say that itself.
+    order_source: Option<String>,
     /// Whether what people said to marketing is entered, too.
     pub takes_consent: bool,
+}
+
+impl<'n, 't> News<'n, 't> {
+    pub fn of(tx: &'n mut Tx<'t>, shop: &Shop, takes_consent: bool) -> Self {
+        let Shop { channel, provider, .. } = *shop;
+        let (source, order_source) = (shop.source.clone(), shop.order_source.clone());
+        Self { tx, channel, provider, source, order_source, takes_consent }
+    }
 }
 
 impl News<'_, '_> {
@@ -115,13 +129,11 @@ impl News<'_, '_> {
             let detail = "an order needs an `id` and a `currency`";
             return Err(Error::field("#", "required", detail));
         };
-        let (id, consent) = (native.external_id.clone(), native.person.consent);
+        let (id, consents) = (native.external_id.clone(), native.person.consents.clone());
         let patch = native.into_patch(&self.source);
         patch.validate().map_err(|errors| Error::invalid(field_errors(&errors)))?;
         let done = self.order_patch(&id, patch)?;
-        if let (Some(customer), Some(consent)) = (done.customer, consent) {
-            self.consent(customer, consent)?;
-        }
+        self.consent(done.customer, &consents)?;
         Ok(done)
     }
 
@@ -130,6 +142,8 @@ impl News<'_, '_> {
         let reference = self.reference(id);
         let saved = orders::upsert(self.tx, &patch, &reference, UNCONDITIONAL, Told::ByShop)?;
         let order = saved.resource;
+        let told = patch.customer.map(|customer| customer.acquaintance).unwrap_or_default();
+        acquaint(self.tx, &order, &told)?;
         Ok(Done::with("order", order.id, order.customer_id, saved.is_new))
     }
 
@@ -145,11 +159,18 @@ impl News<'_, '_> {
         }
     }
 
-    /// Enters a refund of an order that is known, made with the order's currency.
-    pub fn refund(&mut self, order: &str, refund: impl Fn(&str) -> NewRefund) -> Result<Done> {
+    /// Enters a refund of an order that is known, where that makes one of it.
+    pub fn refund(
+        &mut self,
+        order: &str,
+        refund: impl Fn(&Order) -> Option<NewRefund>,
+    ) -> Result<Done> {
         let id = self.known_order(order)?;
         let kept = Order::find(self.tx, id)?;
-        orders::refund(self.tx, id, &refund(&kept.currency), Told::ByShop)?;
+        let Some(refund) = refund(&kept) else {
+            return Ok(Done::ignored("no money went back yet, and no goods came"));
+        };
+        orders::refund(self.tx, id, &refund, Told::ByShop)?;
         Ok(Done::with("order", id, kept.customer_id, false))
     }
 
@@ -190,7 +211,8 @@ impl News<'_, '_> {
             }
             (None, None, Some(order)) => self.order(Some(order)),
             (None, ..) => {
-                let detail = "the order that this payment is for is not known yet";
+                let detail = "the order that this payment is for is not known yet; where another system \
+                              than a shop calls it so, say which by `order_source`";
                 Err(Error::new(Code::NOT_FOUND, detail))
             }
         }
@@ -214,22 +236,61 @@ impl News<'_, '_> {
     }
 
     fn paid_order(&mut self, payment: &Payment) -> Result<Option<Uuid>> {
-        let outside =
-            |tx: &mut Tx, source: &str, id: &str| external_ids::find(tx, Owner::Order, source, id);
-        if let (Some(id), Some(source)) = (&payment.order_id, &payment.order_source) {
-            return outside(self.tx, source, id);
+        let named = match (&payment.order_id, &payment.order_source) {
+            (Some(id), Some(source)) => {
+                return external_ids::find(self.tx, Owner::Order, source, id);
+            }
+            (Some(id), None) => self.named_order(id)?,
+            // Customers have numbers, too: where nobody says that it is an order's, ours alone are sure.
+            (None, _) => match &payment.hint {
+                Some(id) if self.order_source.is_some() || id.parse::<Uuid>().is_ok() => {
+                    self.named_order(id)?
+                }
+                _ => None,
+            },
+        };
+        match named {
+            Some(order) => Ok(Some(order)),
+            None => self.order_told_before(payment),
         }
-        if let Some(id) = payment.order_id.as_ref().and_then(|id| id.parse().ok())
-            && Order::exists(self.tx, id)?
+    }
+
+    /// The order that is called so: by us, by the system that the channel names, or else by one of the
+    /// workspace's shops. 422 where several have such an order.
+    fn named_order(&mut self, id: &str) -> Result<Option<Uuid>> {
+        if let Ok(own) = id.parse()
+            && Order::exists(self.tx, own)?
         {
-            return Ok(Some(id));
+            return Ok(Some(own));
         }
-        // One that an earlier event named, though this one does not.
+        let sources = match &self.order_source {
+            Some(source) => vec![source.clone()],
+            None => Shop::sources(self.tx)?,
+        };
+        let references: Vec<_> =
+            sources.into_iter().map(|source| ExternalId { source, id: id.to_owned() }).collect();
+        let references: Vec<&ExternalId> = references.iter().collect();
+        let mut found = external_ids::find_many(self.tx, Owner::Order, &references)?;
+        found.sort_unstable_by_key(|(.., order)| *order);
+        found.dedup_by_key(|(.., order)| *order);
+        match &found[..] {
+            [] => Ok(None),
+            [(.., order)] => Ok(Some(*order)),
+            _ => {
+                let detail = "several shops have an order of this id: say which by `order_source` in the \
+                              metadata or in the channel's `config`";
+                Err(Error::field("#/data/object/metadata/order_id", "ambiguous_reference", detail))
+            }
+        }
+    }
+
+    /// The order that an earlier event named, though this one does not.
+    fn order_told_before(&mut self, payment: &Payment) -> Result<Option<Uuid>> {
         let reference = self.reference(&payment.external_id);
         let paid = external_ids::find(self.tx, Owner::Payment, &reference.source, &reference.id)?;
         match paid {
             Some(id) if Order::exists(self.tx, id)? => Ok(Some(id)),
-            _ => outside(self.tx, &reference.source, &reference.id),
+            _ => external_ids::find(self.tx, Owner::Order, &reference.source, &reference.id),
         }
     }
 
@@ -248,13 +309,16 @@ impl News<'_, '_> {
         if !self.is_news(&reference, person.updated_at)? {
             return Ok(Done::ignored("older than what is known"));
         }
-        let known = Customer::lock(self.tx, customer)?.tags;
+        let kept = Customer::lock(self.tx, customer)?;
+        let (known, addresses) = (kept.tags, kept.addresses.parse::<Vec<Address>>()?);
         // What the company calls its customers beside the shop stays.
         let mut tags = added(&known, person.tags);
         tags.truncate(TAGS);
         let patch = CustomerPatch {
             first_name: person.first_name.map(Some),
             last_name: person.last_name.map(Some),
+            locale: person.locale.map(Some),
+            addresses: moved(&addresses, &person.addresses).map(Jsonb),
             tags: (tags.len() > known.len()).then_some(tags),
             ..CustomerPatch::default()
         };
@@ -263,9 +327,7 @@ impl News<'_, '_> {
             // Where the shop writes to them now. The former address still leads to them.
             references::prefer(self.tx, customer, &reference)?;
         }
-        if let Some(consent) = person.consent {
-            self.consent(customer, consent)?;
-        }
+        self.consent(Some(customer), &person.consents)?;
         Ok(Done::with("customer", customer, Some(customer), false))
     }
 
@@ -282,23 +344,24 @@ impl News<'_, '_> {
     }
 
     /// Enters what somebody said in the shop. A refusal that was said here is not ended by it.
-    fn consent(&mut self, customer: Uuid, said: NativeConsent) -> Result<()> {
-        if !self.takes_consent {
-            return Ok(());
+    fn consent(&mut self, customer: Option<Uuid>, said: &[NativeConsent]) -> Result<()> {
+        let Some(customer) = customer.filter(|_| self.takes_consent) else { return Ok(()) };
+        for said in said {
+            let consent = NewConsent {
+                channel_type: said.channel_type,
+                purpose: ConsentPurpose::Marketing,
+                topic: None,
+                state: said.state,
+                lawful_basis: None,
+                soft_opt_in: false,
+                source: Some(self.source.clone()),
+                evidence: None,
+                consented_at: said.at,
+                expires_at: None,
+            };
+            consents::told_elsewhere(self.tx, customer, &consent)?;
         }
-        let consent = NewConsent {
-            channel_type: ChannelType::Email,
-            purpose: ConsentPurpose::Marketing,
-            topic: None,
-            state: said.state,
-            lawful_basis: None,
-            soft_opt_in: false,
-            source: Some(self.source.clone()),
-            evidence: None,
-            consented_at: said.at,
-            expires_at: None,
-        };
-        consents::told_elsewhere(self.tx, customer, &consent)
+        Ok(())
     }
 
     /// Records what a customer asks about their own data, and begins to answer it: the shop knows who
@@ -345,16 +408,14 @@ impl News<'_, '_> {
             return Err(Error::field("#", "required", detail));
         };
         let (reference, is_completed) = (native.external_id.clone(), native.is_completed);
-        let consent = native.person.consent;
+        let consents = native.person.consents.clone();
         let patch = native.into_patch(&self.source);
         patch.validate().map_err(|errors| Error::invalid(field_errors(&errors)))?;
         let done = self.cart_patch(&reference.id, &patch)?;
         if let (Some((_, id)), true) = (done.resource, is_completed) {
             carts::close(self.tx, id)?;
         }
-        if let (Some(customer), Some(consent)) = (done.customer, consent) {
-            self.consent(customer, consent)?;
-        }
+        self.consent(done.customer, &consents)?;
         Ok(done)
     }
 

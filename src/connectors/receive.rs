@@ -18,6 +18,10 @@ use crate::error::{Code, Error, Result};
 use crate::http::{Path, Reply, body};
 use crate::workspaces;
 
+/// How much larger a message may be than what callers send, who can send less at once: an order of some
+/// hundred lines has more than a megabyte in Shopify's words.
+const LARGER: usize = 5;
+
 /// That a message is kept.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ConnectorReceipt {
@@ -43,6 +47,7 @@ pub async fn receive_connector_event(
     let app = App::of(&req);
     app.limits.charge_address(&req)?;
     let (limit, deadline) = (app.config.body_limit_bytes, app.config.body_timeout);
+    let limit = limit.saturating_mul(LARGER);
     let bytes = body::read(&mut payload.into_inner(), &req, limit, deadline).await?;
     let (headers, via) = (req.headers().clone(), Via::of(&req));
     let (provider, workspace, channel) = path.into_inner();
@@ -86,7 +91,14 @@ impl Message {
             return Err(Error::new(Code::INVALID_SIGNATURE, detail));
         }
         let (topic, delivery_id) = self.names(shop.provider);
-        let new = NewEvent { channel: shop.channel, topic, delivery_id, body: &self.body };
+        if shop.is_paused && !is_duty(shop.provider, &topic) {
+            let detail = "the channel is paused: resume it to take in what its shop sends";
+            return Err(Error::new(Code::CHANNEL_PAUSED, detail));
+        }
+        let is_test = self.header("x-shopify-test").is_some_and(|is_test| is_test == "true");
+        let ignored = (is_test && tx.livemode).then_some("a test of the shop");
+        let body = &self.body;
+        let new = NewEvent { channel: shop.channel, topic, delivery_id, body, ignored };
         receipt(Some(events::keep(tx, &new)?))
     }
 
@@ -127,6 +139,15 @@ impl Message {
         };
         (topic, id)
     }
+}
+
+/// Whether a shop that was disconnected must be heard all the same.
+fn is_duty(provider: Provider, topic: &str) -> bool {
+    provider == Provider::Shopify
+        && matches!(
+            topic,
+            "customers/data_request" | "customers/redact" | "shop/redact" | "app/uninstalled"
+        )
 }
 
 fn receipt(event_id: Option<Uuid>) -> Result<Reply> {

@@ -2,33 +2,45 @@
 //!
 //! Fields as in Shopify's Admin REST API (Order, Refund, Customer, Checkout).
 
+mod refunds;
+
 use serde_json::Value;
 
+use self::refunds::{Terms, Worth, refund, share, taken_off};
 use super::fields::{Fields, total};
-use super::native::{NativeCart, NativeConsent, NativeOrder, NativePerson, Priced, address, codes};
+use super::native::{
+    NativeCart, NativeConsent, NativeOrder, NativePerson, Priced, address, codes, postal,
+};
 use super::process::{Done, News};
 use crate::carts::types::NewCartLineItem;
+use crate::channels::ChannelType;
 use crate::consents::SettableConsentState;
+use crate::customers::types::AddressType;
 use crate::error::Result;
 use crate::external_ids::ExternalId;
 use crate::orders::types::{FinancialStatus, FulfillmentStatus, OrderStatus, Utm};
-use crate::orders::{LineItemQuantity, NewFulfillment, NewLineItem, NewRefund};
+use crate::orders::{LineItemQuantity, NewFulfillment, NewLineItem};
 use crate::privacy::DataRequestKind;
 use crate::values::money::Money;
 
 /// Takes one message in.
 pub fn take(news: &mut News, topic: &str, body: &Value) -> Result<Done> {
     let body = Fields(body);
+    // The notification that a shop sends to try its webhooks out, or an order of nobody who pays.
+    if body.flag("test") && news.tx.livemode {
+        return Ok(Done::ignored("a test of the shop"));
+    }
     match topic {
         "orders/delete" => news.forget_order(&body),
         // It tells what was changed, and `orders/updated` how the order is since.
         "orders/edited" => Ok(Done::ignored("`orders/updated` tells the same")),
         _ if topic.starts_with("orders/") => news.order(order(&body, news.source())),
         "refunds/create" => {
-            let currency =
-                body.list("transactions").iter().find_map(|one| one.currency("currency"));
             let Some(order) = body.id("order_id") else { return Ok(Done::ignored("no order")) };
-            news.refund(&order, |kept| refund(&body, currency.as_deref().unwrap_or(kept)))
+            news.refund(&order, |kept| {
+                let (currency, is_tax_included) = (&*kept.currency, kept.is_tax_included);
+                refund(&body, Terms { currency, is_tax_included })
+            })
         }
         "customers/data_request" => news.privacy(&person_of(&body), DataRequestKind::Access),
         "customers/redact" => news.privacy(&person_of(&body), DataRequestKind::Erasure),
@@ -49,22 +61,32 @@ fn person_of(body: &Fields) -> NativePerson {
 
 fn person(customer: &Fields) -> NativePerson {
     let at = customer.object("default_address");
-    let consent = customer.object("email_marketing_consent");
-    let state = match consent.text("state", 20).as_deref() {
-        Some("subscribed") => Some(SettableConsentState::Granted),
-        Some("unsubscribed" | "redacted") => Some(SettableConsentState::Withdrawn),
-        _ => None,
-    };
+    let said = [
+        (ChannelType::Email, customer.object("email_marketing_consent")),
+        (ChannelType::Sms, customer.object("sms_marketing_consent")),
+    ];
+    let lives_at = address(&at, &ADDRESS).and_then(|at| postal(&at, AddressType::Shipping));
     NativePerson {
         external_id: customer.id("id"),
         email: customer.email("email"),
         phone: customer.phone("phone", at.country("country_code").as_deref()),
-        first_name: customer.text("first_name", 200),
-        last_name: customer.text("last_name", 200),
+        first_name: customer.text("first_name", 200).or_else(|| at.text("first_name", 200)),
+        last_name: customer.text("last_name", 200).or_else(|| at.text("last_name", 200)),
         tags: words(customer.text("tags", 10_000)),
-        consent: state.map(|state| NativeConsent { state, at: consent.time("consent_updated_at") }),
+        locale: customer.locale("locale"),
+        addresses: lives_at.into_iter().collect(),
+        consents: said.iter().filter_map(|(kind, said)| consent(*kind, said)).collect(),
         updated_at: customer.time("updated_at"),
     }
+}
+
+fn consent(channel_type: ChannelType, said: &Fields) -> Option<NativeConsent> {
+    let state = match said.text("state", 20).as_deref() {
+        Some("subscribed") => SettableConsentState::Granted,
+        Some("unsubscribed" | "redacted") => SettableConsentState::Withdrawn,
+        _ => return None,
+    };
+    Some(NativeConsent { channel_type, state, at: said.time("consent_updated_at") })
 }
 
 /// Shopify's comma-separated tags.
@@ -83,20 +105,35 @@ fn words(text: Option<String>) -> Vec<String> {
 fn order(body: &Fields, source: &str) -> Option<NativeOrder> {
     let currency = body.currency("currency")?;
     let money = |name: &str| body.amount(name, &currency);
-    let lines: Vec<NewLineItem> =
-        body.list("line_items").iter().filter_map(|line| self::line(line, &currency)).collect();
+    let financial_status = financial(body.text("financial_status", 40).as_deref());
+    let terms = Terms { currency: &currency, is_tax_included: body.flag("taxes_included") };
+    let refunds = body.list("refunds");
+    let bill = Bill::of(body, &refunds, terms, financial_status);
+    let taken_off = match bill.is_edited {
+        true => refunds.iter().flat_map(|one| taken_off(one, terms)).collect(),
+        false => Vec::new(),
+    };
+    let lines: Vec<NewLineItem> = body
+        .list("line_items")
+        .iter()
+        .filter_map(|line| self::line(line, &currency, &taken_off))
+        .collect();
     let in_lines = total(
         lines.iter().filter_map(|line| line.discount_total.as_ref()).map(|money| money.amount),
     );
-    let price = money("total_price");
-    let outstanding = body.text("total_outstanding", 40).map(|_| money("total_outstanding"));
-    let financial_status = financial(body.text("financial_status", 40).as_deref());
+    let [discounts, tax] = match bill.is_edited && bill.back == 0 {
+        true => ["current_total_discounts", "current_total_tax"],
+        false => ["total_discounts", "total_tax"],
+    };
     let cart = body.id("checkout_token").or_else(|| body.id("cart_token"));
     let shipped_to = body.object("shipping_address");
     Some(NativeOrder {
         external_id: body.id("id")?,
         number: body.text("name", 100),
-        person: person(&body.object("customer")),
+        person: NativePerson {
+            locale: body.locale("customer_locale"),
+            ..person(&body.object("customer"))
+        },
         email: body.email("email").or_else(|| body.email("contact_email")),
         phone: body.phone("phone", shipped_to.country("country_code").as_deref()),
         status: match (body.time("cancelled_at"), body.time("closed_at")) {
@@ -113,13 +150,13 @@ fn order(body: &Fields, source: &str) -> Option<NativeOrder> {
         }),
         lines,
         priced: Priced {
-            discount: (money("total_discounts") - in_lines).max(0),
-            tax: money("total_tax"),
+            discount: (money(discounts) - in_lines).max(0),
+            tax: money(tax),
             shipping: body.sum("shipping_lines", "price", &currency),
             fee: money("total_tip_received"),
-            total: price,
-            paid: outstanding.map(|outstanding| (price - outstanding).max(0)),
-            is_tax_included: body.flag("taxes_included"),
+            total: bill.total,
+            paid: bill.paid,
+            is_tax_included: terms.is_tax_included,
         },
         cart: cart.map(|id| ExternalId { source: source.to_owned(), id }),
         billing_address: address(&body.object("billing_address"), &ADDRESS),
@@ -133,11 +170,54 @@ fn order(body: &Fields, source: &str) -> Option<NativeOrder> {
         fulfilled_at: None,
         cancelled_at: body.time("cancelled_at"),
         source_updated_at: body.time("updated_at"),
-        refunds: body.list("refunds").iter().map(|one| refund(one, &currency)).collect(),
+        refunds: refunds.iter().filter_map(|one| refund(one, terms)).collect(),
         fulfillments: body.list("fulfillments").iter().filter_map(fulfillment).collect(),
         tags: words(body.text("tags", 10_000)),
         currency,
     })
+}
+
+/// What was ordered, and what was paid for it.
+struct Bill {
+    total: i64,
+    /// None where the shop does not tell.
+    paid: Option<i64>,
+    /// What went back, or is on its way.
+    back: i64,
+    /// Whether something was taken off before anybody paid for it.
+    is_edited: bool,
+}
+
+impl Bill {
+    /// `total_price` is all that ever was on the order. `current_total_price` is without what was taken
+    /// off, paid for or not: with what went back it is what was ordered, or at least what was paid.
+    fn of(body: &Fields, refunds: &[Fields], terms: Terms, status: FinancialStatus) -> Self {
+        use FinancialStatus::{PartiallyRefunded, Refunded};
+        let is_told = |name: &str| body.text(name, 40).is_some();
+        let money = |name: &str| body.signed(name, terms.currency);
+        let all = body.amount("total_price", terms.currency);
+        let back = refunds.iter().filter_map(|one| Worth::of(one, terms)).map(Worth::sum);
+        let back = total(back);
+        // Of an order that was cancelled altogether it stays what was ordered; and it is not known what
+        // went back where no refund tells.
+        let is_blank =
+            body.time("cancelled_at").is_some() || matches!(status, PartiallyRefunded | Refunded);
+        let is_current = is_told("current_total_price") && !(is_blank && back == 0);
+        let kept = match is_current {
+            true => money("current_total_price").saturating_add(back).min(all),
+            false => all,
+        };
+        let paid = is_told("total_outstanding").then(|| {
+            let whole = if is_told("current_total_price") {
+                money("current_total_price").saturating_add(back)
+            } else {
+                all
+            };
+            whole.saturating_sub(money("total_outstanding")).max(back).clamp(0, all)
+        });
+        let total = kept.max(paid.unwrap_or(0));
+        Self { total, paid, back, is_edited: total < all }
+    }
 }
 
 const ADDRESS: [&str; 10] = [
@@ -165,9 +245,15 @@ fn financial(status: Option<&str>) -> FinancialStatus {
     }
 }
 
-fn line(line: &Fields, currency: &str) -> Option<NewLineItem> {
+/// A line without what was taken off it.
+fn line(line: &Fields, currency: &str, taken_off: &[(String, i64)]) -> Option<NewLineItem> {
     let money = |amount| Money { amount, currency: currency.to_owned() };
-    let quantity = i32::try_from(line.number("quantity")?).ok().filter(|n| *n >= 1)?;
+    let ordered = line.number("quantity")?;
+    let is_this = |(id, _): &&(String, i64)| Some(id) == line.id("id").as_ref();
+    let off = total(taken_off.iter().filter(is_this).map(|(_, off)| *off));
+    let left = ordered.saturating_sub(off);
+    let quantity = i32::try_from(left).ok().filter(|n| *n >= 1)?;
+    let sum = |list: &str, field: &str| share(line.sum(list, field, currency), left, ordered);
     let unit_price = line.amount("price", currency);
     let gross = unit_price.saturating_mul(i64::from(quantity));
     Some(NewLineItem {
@@ -179,10 +265,8 @@ fn line(line: &Fields, currency: &str) -> Option<NewLineItem> {
         variant: line.text("variant_title", 200),
         quantity,
         unit_price: money(unit_price),
-        discount_total: Some(money(
-            line.sum("discount_allocations", "amount", currency).min(gross),
-        )),
-        tax_total: Some(money(line.sum("tax_lines", "price", currency))),
+        discount_total: Some(money(sum("discount_allocations", "amount").min(gross))),
+        tax_total: Some(money(sum("tax_lines", "price"))),
         total: None,
     })
 }
@@ -210,27 +294,6 @@ fn part(line: &Fields, id: &str) -> Option<LineItemQuantity> {
     Some(LineItemQuantity { line_item_id: None, external_id: Some(line.id(id)?), quantity })
 }
 
-/// A refund is worth what was really paid back; a cancelled line that was never paid is worth nothing.
-fn refund(refund: &Fields, currency: &str) -> NewRefund {
-    let transactions = refund.list("transactions");
-    let is_done = |one: &&Fields| {
-        one.text("kind", 40).as_deref() == Some("refund")
-            && one.text("status", 40).is_none_or(|status| status == "success")
-    };
-    let amount =
-        total(transactions.iter().filter(is_done).map(|one| one.amount("amount", currency)));
-    let lines = refund.list("refund_line_items");
-    let came_back = |one: &Fields| one.text("restock_type", 40).as_deref() == Some("return");
-    NewRefund {
-        external_id: refund.id("id"),
-        reason: refund.text("note", 500),
-        is_return: lines.iter().any(came_back),
-        line_items: lines.iter().filter_map(|line| part(line, "line_item_id")).collect(),
-        refunded_at: refund.time("processed_at").or_else(|| refund.time("created_at")),
-        ..NewRefund::of(Money { amount, currency: currency.to_owned() })
-    }
-}
-
 fn fulfillment(one: &Fields) -> Option<NewFulfillment> {
     let status = one.text("status", 40);
     Some(NewFulfillment {
@@ -248,7 +311,7 @@ fn cart(body: &Fields, source: &str) -> Option<NativeCart> {
     let currency = body.currency("currency").or_else(|| body.currency("presentment_currency"))?;
     let lines = body.list("line_items");
     let lines = lines.iter().filter_map(|one| {
-        let line = line(one, &currency)?;
+        let line = line(one, &currency, &[])?;
         Some(NewCartLineItem {
             external_id: one.id("key").or(line.external_id),
             product_id: None,

@@ -1,7 +1,7 @@
 //! Stripe's payment and charge events, onto the orders they pay for.
 //!
-//! A payment names its order in its metadata: `order_id` is ours, or the shop's with
-//! `order_source`. One that names none becomes an order of its own.
+//! A payment names its order in its metadata: `order_id` is ours, or a shop's, which `order_source` names
+//! where there are several. One that names none becomes an order of its own.
 
 use serde_json::Value;
 
@@ -42,10 +42,24 @@ fn payment(object: &Fields) -> Option<Payment> {
         currency: object.currency("currency"),
         order_id: metadata.id("order_id"),
         order_source: metadata.text("order_source", 100),
+        hint: object.id("client_reference_id"),
     })
 }
 
+/// Whether a Checkout session leads to payments that tell of themselves, as those of a subscription's
+/// invoices do.
+fn is_told_otherwise(object: &Fields) -> bool {
+    let is = |name: &str, word: &str| object.text(name, 40).is_some_and(|text| text == word);
+    let is_free = is("payment_status", "no_payment_required") && object.id("invoice").is_some();
+    object.id("payment_intent").is_none()
+        && is("object", "checkout.session")
+        && (is("mode", "subscription") || is("mode", "setup") || is_free)
+}
+
 fn paid(news: &mut News, event: &Fields, object: &Fields) -> Result<Done> {
+    if is_told_otherwise(object) {
+        return Ok(Done::ignored("what is paid for it is told by payments of their own"));
+    }
     let is_unpaid = object.text("payment_status", 40).is_some_and(|status| status == "unpaid");
     let Some(payment) = payment(object).filter(|_| !is_unpaid) else {
         return Ok(Done::ignored("nothing was paid"));
@@ -106,8 +120,20 @@ const AMOUNTS: &[&str] = &["amount_received", "amount_total", "amount_captured",
 
 /// The first of these amounts that an order can have.
 fn amount(object: &Fields, names: &[&str]) -> Option<i64> {
+    let currency = object.currency("currency").unwrap_or_default();
     let fits = |amount: &i64| (1..=MOST).contains(amount);
-    names.iter().find_map(|name| object.number(name).filter(fits))
+    names.iter().find_map(|name| Some(minor_units(object.number(name)?, &currency)).filter(fits))
+}
+
+/// Stripe counts in the smallest unit of ISO 4217, but for some currencies ("special cases" and
+/// "zero-decimal currencies" in its docs): krónur and shillings, which have none, in hundredths; ariary,
+/// which are said to have hundredths, in whole.
+fn minor_units(amount: i64, currency: &str) -> i64 {
+    match currency {
+        "ISK" | "UGX" => amount / 100,
+        "MGA" => amount.saturating_mul(100),
+        _ => amount,
+    }
 }
 
 fn order(

@@ -3,8 +3,9 @@
 use serde_json::Value;
 
 use super::fields::Fields;
-use super::native::{NativeOrder, NativePerson, Priced, address, codes};
+use super::native::{NativeOrder, NativePerson, Priced, address, codes, postal};
 use super::process::{Done, News};
+use crate::customers::types::AddressType;
 use crate::error::Result;
 use crate::orders::types::{FinancialStatus, FulfillmentStatus, OrderStatus};
 use crate::orders::{NewLineItem, NewRefund};
@@ -39,10 +40,16 @@ fn person(customer: &Fields) -> NativePerson {
         phone: billing.phone("phone", billing.country("country").as_deref()),
         first_name: named("first_name"),
         last_name: named("last_name"),
-        tags: Vec::new(),
-        // Consent to marketing lies in the fields of some plugin.
-        consent: None,
+        addresses: [
+            (AddressType::Billing, &billing),
+            (AddressType::Shipping, &customer.object("shipping")),
+        ]
+        .into_iter()
+        .filter_map(|(kind, at)| postal(&address(at, &ADDRESS)?, kind))
+        .collect(),
+        // Consent to marketing lies in the fields of some plugin, and so does the language.
         updated_at: customer.time("date_modified_gmt"),
+        ..NativePerson::default()
     }
 }
 

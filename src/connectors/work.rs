@@ -36,7 +36,7 @@ fn take(tx: &mut Tx, channel: Uuid, id: Uuid) -> Result<()> {
     let Some((topic, body)) = events::lock_pending(tx, channel, id)? else { return Ok(()) };
     let body: Value = serde_json::from_slice(&body)
         .map_err(|_unread| Error::field("#", "invalid_json", "the body is not JSON"))?;
-    let Shop { provider, source, .. } = Shop::find(tx, channel)?;
-    let done = News { tx, channel, provider, source, takes_consent: true }.take(&topic, &body)?;
+    let shop = Shop::find(tx, channel)?;
+    let done = News::of(tx, &shop, true).take(&topic, &body)?;
     events::finish(tx, channel, id, &done)
 }

@@ -48,8 +48,8 @@ pub fn tell(tx: &mut Tx, before: Option<&Order>, draft: &Draft) -> Result<()> {
         }
         // The money was told before, or there was none: what it was for is known now.
         let is_untold = |row: &RefundRow| row.amount == 0 && !row.is_return;
-        let known = draft.refunds.iter().filter(|one| one.counted > 0 || is_untold(&one.row));
-        let known: Vec<_> = known.collect();
+        let known = draft.refunds.iter().filter(|one| !one.is_raised);
+        let known: Vec<_> = known.filter(|one| one.counted > 0 || is_untold(&one.row)).collect();
         if !known.is_empty() {
             let to: Vec<_> = known.iter().map(|one| refunded(&one.row)).collect();
             changes.insert("refunds".into(), json!({ "from": null, "to": to }));
@@ -94,12 +94,12 @@ fn reached(now: DateTime<Utc>, before: Option<&Order>, draft: &Draft) -> Vec<Mil
         let properties = json!({ "cancel_reason": after.cancel_reason });
         add("order.cancelled", after.cancelled_at.unwrap_or(now), None, properties);
     }
-    for Entered { row, counted } in &draft.refunds {
+    for Entered { row, counted, is_raised } in &draft.refunds {
         let value = row.amount - counted;
         if value > 0 {
             add("order.refunded", row.refunded_at, Some(value), refunded(row));
         }
-        if row.is_return {
+        if !is_raised && row.is_return {
             add("order.returned", row.refunded_at, None, refunded(row));
         }
     }

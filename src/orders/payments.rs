@@ -1,6 +1,8 @@
 //! What payment providers tell of an order. A payment counts once, by whatever events and however often
 //! it is told.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -32,6 +34,10 @@ pub struct Settled {
     refunded: i64,
 }
 
+fn sum(payments: &BTreeMap<String, Settled>, of: fn(&Settled) -> i64) -> i64 {
+    payments.values().map(of).fold(0, i64::saturating_add)
+}
+
 /// Enters a payment into a draft. What no earlier word told of is one more refund, until the order's
 /// source tells it under its own id: providers are often faster.
 pub(super) fn enter(tx: &mut Tx, draft: &mut Draft, told: &Payment) -> Result<()> {
@@ -41,15 +47,19 @@ pub(super) fn enter(tx: &mut Tx, draft: &mut Draft, told: &Payment) -> Result<()
         let detail = format!("at most {PAYMENTS} payments are kept of one order");
         return Err(Error::field("#", "too_many_payments", detail));
     }
+    let before = sum(known, |one| one.paid);
     let one = known.entry(told.id.clone()).or_default();
     one.paid = one.paid.max(told.paid);
     one.refunded = one.refunded.max(told.refunded);
-    let sum = |of: fn(&Settled) -> i64| known.values().map(of).fold(0, i64::saturating_add);
-    let (paid, refunded) = (sum(|one| one.paid), sum(|one| one.refunded));
+    let (paid, refunded) = (sum(known, |one| one.paid), sum(known, |one| one.refunded));
     order.paid_total = order.paid_total.max(paid.min(order.total));
-    let rest = refunded - order.refunded_total;
+    // What was paid beyond the total is given back first, and is no refund of the order.
+    let beyond = |paid: i64| (paid - order.total).max(0);
+    let rest = (refunded - beyond(paid)).max(0) - order.refunded_total;
     if rest <= 0 {
-        return Ok(());
+        // It looked like one, where it was told before the payment that was too much.
+        let too_much = beyond(paid) - beyond(before);
+        return refunds::withdraw(tx, draft, too_much.min(-rest));
     }
     let refund = NewRefund {
         external_id: Some(format!("{}:{}", told.id, told.refunded)),

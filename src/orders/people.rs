@@ -38,7 +38,8 @@ impl OrderPatch {
             reference.phone = reference.phone.or_else(|| order.phone.clone());
         }
         if reference.acquaintance.is_nameless() {
-            reference.acquaintance = acquaintance(order);
+            let profile = reference.acquaintance.profile.take();
+            reference.acquaintance = Acquaintance { profile, ..acquaintance(order) };
         }
         let is_said = self.customer.is_some();
         (is_said || reference.marks_count() > 0).then_some(reference)

@@ -94,6 +94,15 @@ impl NewRefund {
     fn is_told(&self) -> bool {
         self.external_id.is_some() && !self.is_deduced
     }
+
+    /// Whether it is one that is known and worth more by now: a shop tells a refund when it is asked for,
+    /// and a bank pays it back days later.
+    fn raises(&self, known: &RefundRow, told: Told) -> bool {
+        told == Told::ByShop
+            && self.is_told()
+            && self.external_id == known.external_id
+            && self.amount.amount > known.amount
+    }
 }
 
 /// Of which line how many, and what it was.
@@ -139,8 +148,10 @@ pub struct RefundRow {
 #[derive(Debug)]
 pub struct Entered {
     pub row: RefundRow,
-    /// How much of it had been deduced, and counted, before.
+    /// How much of it had been deduced or told, and counted, before.
     pub counted: i64,
+    /// Whether it was known, and is worth more by now.
+    pub is_raised: bool,
 }
 
 /// Money that was paid back.
@@ -252,7 +263,9 @@ pub async fn create_refund(caller: Caller, id: Path<Uuid>, new: Json<NewRefund>)
 pub fn record(tx: &mut Tx, order: Uuid, new: &NewRefund, told: Told) -> Result<(Refund, bool)> {
     let before = write::lock(tx, order)?;
     let currency = before.row.currency.clone();
-    if let Some(known) = by_external_id(tx, order, new.external_id.as_deref())? {
+    if let Some(known) = by_external_id(tx, order, new.external_id.as_deref())?
+        && !new.raises(&known, told)
+    {
         return Ok((Refund::new(known, &currency), false));
     }
     let patch = OrderPatch { refunds: Some(vec![new.clone()]), ..OrderPatch::default() };
@@ -279,21 +292,31 @@ fn known(conn: &mut Conn, order: Uuid) -> Result<Vec<RefundRow>> {
     Ok(found.order(r::id).select(RefundRow::as_select()).load(conn.pg)?)
 }
 
-/// Enters those refunds that are not entered yet into a draft.
+/// Enters those refunds that are not entered yet into a draft, and raises those that are worth more.
 pub(super) fn enter(tx: &mut Tx, draft: &mut Draft, new: &[NewRefund], told: Told) -> Result<()> {
     if new.is_empty() {
         return Ok(());
     }
     let known = known(tx, draft.row.id)?;
     let mut ids: Vec<_> = known.iter().filter_map(|row| row.external_id.clone()).collect();
-    let deduced: Vec<_> = known.into_iter().filter(|row| row.is_deduced).collect();
+    let deduced: Vec<_> = known.iter().filter(|row| row.is_deduced).cloned().collect();
     let mut left = deduced.clone();
     for (at, refund) in new.iter().enumerate() {
+        let pointer = format!("#/refunds/{at}");
+        let is_raised = |entered: &Entered| entered.row.external_id == refund.external_id;
+        if let Some(row) = known.iter().find(|row| refund.raises(row, told))
+            && !draft.refunds.iter().any(is_raised)
+        {
+            let raised = raise(draft, refund, row, &mut left, told, &pointer)?;
+            draft.outdated_refunds.push(RefundRow { amount: 0, ..row.clone() });
+            draft.refunds.push(raised);
+            continue;
+        }
         if refund.external_id.as_ref().is_some_and(|id| ids.contains(id)) {
             continue;
         }
         ids.extend(refund.external_id.clone());
-        let entered = enter_one(tx, draft, refund, &mut left, told, &format!("#/refunds/{at}"))?;
+        let entered = enter_one(tx, draft, refund, &mut left, told, &pointer)?;
         draft.refunds.push(entered);
     }
     left.retain(|row| !deduced.contains(row));
@@ -324,7 +347,39 @@ fn exceeds(order: &OrderRow, left: i64, pointer: &str) -> Error {
     Error::field(format!("{pointer}/amount"), "refund_exceeds_payment", detail)
 }
 
-/// What a shop says it paid back had been paid, whether or not we were told before.
+/// Counts money as paid back. What a shop says it paid back had been paid, whether or not we were told
+/// before, as far as that is what was ordered.
+fn count(draft: &mut Draft, amount: i64, told: Told, pointer: &str) -> Result<()> {
+    let order = &mut draft.row;
+    let refunded_total = order.refunded_total + amount;
+    if told == Told::ByShop {
+        order.paid_total = order.paid_total.max(refunded_total.min(order.total));
+    }
+    if refunded_total > order.paid_total {
+        return Err(exceeds(order, order.paid_total - order.refunded_total, pointer));
+    }
+    order.refunded_total = refunded_total;
+    Ok(())
+}
+
+/// A known refund that is worth more by now. Which lines it was for was told before.
+fn raise(
+    draft: &mut Draft,
+    new: &NewRefund,
+    known: &RefundRow,
+    deduced: &mut [RefundRow],
+    told: Told,
+    pointer: &str,
+) -> Result<Entered> {
+    let amount = new.amount.within(&draft.row.currency, &format!("{pointer}/amount"))?;
+    let (counted, _) = give_way(deduced, amount - known.amount);
+    let counted = known.amount + counted;
+    count(draft, amount - counted, told, pointer)?;
+    let reason = new.reason.clone().or_else(|| known.reason.clone());
+    let row = RefundRow { amount, reason, ..known.clone() };
+    Ok(Entered { row, counted, is_raised: true })
+}
+
 fn enter_one(
     tx: &mut Tx,
     draft: &mut Draft,
@@ -340,15 +395,7 @@ fn enter_one(
     }
     let amount = amount.min(left);
     let (counted, id) = if new.is_told() { give_way(deduced, amount) } else { (0, None) };
-    let refunded_total = draft.row.refunded_total + amount - counted;
-    if told == Told::ByShop {
-        draft.row.paid_total = draft.row.paid_total.max(refunded_total);
-    }
-    if refunded_total > draft.row.paid_total {
-        let left = draft.row.paid_total - draft.row.refunded_total;
-        return Err(exceeds(&draft.row, left, pointer));
-    }
-    draft.row.refunded_total = refunded_total;
+    count(draft, amount - counted, told, pointer)?;
     let line_items = take_back(draft, new, told, pointer)?;
     let refunded_at = journal::instant(new.refunded_at, tx.now, &format!("{pointer}/refunded_at"))?;
     let row = RefundRow {
@@ -363,7 +410,22 @@ fn enter_one(
         created_at: tx.now,
         is_deduced: new.is_deduced,
     };
-    Ok(Entered { row, counted })
+    Ok(Entered { row, counted, is_raised: false })
+}
+
+/// Takes back what a provider's payments made of refunds, where a later word says that they are less.
+pub(super) fn withdraw(tx: &mut Tx, draft: &mut Draft, surplus: i64) -> Result<()> {
+    if surplus <= 0 {
+        return Ok(());
+    }
+    let by_payments = |row: &RefundRow| row.is_deduced && row.external_id.is_some();
+    let mut rows: Vec<_> = known(tx, draft.row.id)?.into_iter().filter(by_payments).collect();
+    let before = rows.clone();
+    let (withdrawn, _) = give_way(&mut rows, surplus);
+    draft.row.refunded_total -= withdrawn;
+    rows.retain(|row| !before.contains(row));
+    draft.outdated_refunds.append(&mut rows);
+    Ok(())
 }
 
 fn take_back(

@@ -1,9 +1,12 @@
 //! Connectors: what shops send of their own accord, proved, kept, carried out, replayed.
 
+mod acquaintance;
 mod custom;
 mod keeping;
 pub mod shopify;
+mod shopify_money;
 mod stripe;
+mod stripe_orders;
 mod woocommerce;
 
 use aws_lc_rs::hmac;
@@ -42,7 +45,7 @@ impl Shop {
     /// A message as Shopify sends it.
     pub fn shopify(&self, topic: &str, delivery: &str, body: &Value) -> Answer {
         let body = body.to_string();
-        let mac = STANDARD.encode(mac(SECRET.as_bytes(), body.as_bytes()));
+        let mac = base64_mac(&body);
         let headers = [
             ("X-Shopify-Topic", topic),
             ("X-Shopify-Webhook-Id", delivery),
@@ -65,6 +68,10 @@ impl Shop {
 
 fn mac(key: &[u8], text: &[u8]) -> Vec<u8> {
     hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), text).as_ref().to_vec()
+}
+
+fn base64_mac(text: &str) -> String {
+    STANDARD.encode(mac(SECRET.as_bytes(), text.as_bytes()))
 }
 
 /// Lets the worker carry out what has come.

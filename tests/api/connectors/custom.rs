@@ -110,3 +110,57 @@ fn the_type_says_what_the_order_leaves_out() {
     assert_eq!(tell("order.completed"), ["completed", "paid", "fulfilled"]);
     assert_eq!(tell("order.canceled"), ["cancelled", "paid", "fulfilled"]);
 }
+
+#[test]
+fn a_refund_is_believed_up_to_what_was_ordered_and_raised_by_a_later_word() {
+    let app = App::alone(&[]);
+    let client = app.workspace(&["*"]);
+    let shop = Shop::of(&client, "medusa");
+    let order = json!({ "external_id": "o1", "currency": "EUR", "total": eur(3500) });
+    send(&shop, "m-1", "order.placed", &order).expect(200);
+    work(&app);
+    let mut number = 1;
+    let mut refund = |id: &str, amount: i64| {
+        number += 1;
+        let body = json!({ "order_external_id": "o1", "external_id": id, "amount": eur(amount) });
+        send(&shop, &format!("m-{number}"), "refund.created", &body).expect(200);
+        work(&app);
+        let made = shop.orders().pop().expect("an order");
+        (made["paid_total"]["amount"].clone(), made["refunded_total"]["amount"].clone())
+    };
+    let of = |paid: i64, refunded: i64| (json!(paid), json!(refunded));
+    assert_eq!(refund("r0", 999_900), of(0, 0));
+    let failed = shop.events("status=failed");
+    assert_eq!(failed[0]["error"]["errors"][0]["code"], "refund_exceeds_payment", "{failed:?}");
+    // Nobody had told the payment.
+    assert_eq!(refund("r1", 1000), of(1000, 1000));
+    assert_eq!(refund("r1", 1500), of(1500, 1500));
+    assert_eq!(refund("r1", 1200), of(1500, 1500));
+    assert_eq!(refund("r2", 2000), of(3500, 3500));
+    assert_eq!(refund("r2", 2001), of(3500, 3500));
+    assert_eq!(refund("r3", 1), of(3500, 3500));
+    assert_eq!(shop.events("status=failed").len(), 3);
+    let log = client.get("/v1/touchpoints?type=order.refunded&sort=occurred_at").expect(200).json;
+    let values = log["data"].as_array().expect("a list").iter();
+    let mut values: Vec<_> = values.map(|one| one["value"]["amount"].as_i64()).collect();
+    values.sort_unstable();
+    assert_eq!(values, [Some(500), Some(1000), Some(2000)]);
+}
+
+#[test]
+fn a_customer_of_the_canonical_body_has_a_language() {
+    let app = App::alone(&[]);
+    let client = app.workspace(&["*"]);
+    let shop = Shop::of(&client, "medusa");
+    let bob = json!({ "external_id": "c1", "email": "bob@shop.example.com", "locale": "de-at" });
+    send(&shop, "m-1", "customer.created", &bob).expect(200);
+    let order = json!({ "external_id": "o1", "currency": "EUR", "email": "bob@shop.example.com",
+                        "billing_address": { "first_name": "Bob", "last_name": "Norman" } });
+    send(&shop, "m-2", "order.placed", &order).expect(200);
+    work(&app);
+    let bob = client.get("/v1/customers").expect(200).json["data"][0].clone();
+    assert_eq!(
+        (&bob["locale"], &bob["last_name"], &bob["addresses"]),
+        (&json!("de-AT"), &json!("Norman"), &json!([]))
+    );
+}

@@ -162,3 +162,52 @@ fn a_test_channel_takes_in_test_orders() {
     assert_eq!(shop.orders().len(), 1);
     assert_eq!(client.get("/v1/orders").expect(200).json["data"], json!([]));
 }
+
+#[test]
+fn a_paused_shop_is_heard_of_what_its_customers_ask_alone() {
+    let app = App::alone(&[]);
+    let client = app.workspace(&["*"]);
+    let shop = Shop::of(&client, "shopify");
+    shop.shopify("orders/create", "d-1", &order()).expect(200);
+    shop.shopify("shop/redact", "d-2", &json!({ "shop_id": 1 })).expect(200);
+    work(&app);
+    let later = shop.shopify("orders/create", "d-3", &order());
+    later.expect_code(409, "channel_paused");
+    assert_eq!(shop.events("").len(), 2, "it is not kept");
+    let who = json!({ "customer": { "id": 207_119_551, "email": "bob.norman@mail.example.com" } });
+    shop.shopify("customers/data_request", "d-4", &who).expect(200);
+    shop.shopify("app/uninstalled", "d-5", &json!({ "id": 1 })).expect(200);
+    work(&app);
+    assert_eq!(shop.events("status=processed").len(), 4, "{:?}", shop.events(""));
+    assert_eq!(client.get("/v1/data_requests").expect(200).json["data"][0]["kind"], "access");
+    let resume = format!("/v1/channels/{}/resume", shop.channel);
+    client.send("POST", &resume, &[], None).expect(200);
+    shop.shopify("orders/create", "d-3", &order()).expect(200);
+}
+
+#[test]
+fn a_large_order_of_a_shop_is_taken_in() {
+    let app = App::alone(&[]);
+    let client = app.workspace(&["*"]);
+    let shop = Shop::of(&client, "shopify");
+    let with_lines = |count: usize| {
+        let lines = (1..=count).map(|id| {
+            json!({ "id": id, "title": "x", "quantity": 1, "price": "1.00",
+                    "properties": "x".repeat(4000) })
+        });
+        let mut body = order();
+        body["line_items"] = lines.collect();
+        body
+    };
+    shop.shopify("orders/create", "d-1", &with_lines(500)).expect(200);
+    shop.shopify("orders/updated", "d-2", &with_lines(501)).expect(200);
+    shop.shopify("orders/updated", "d-3", &with_lines(1500)).expect_code(413, "payload_too_large");
+    work(&app);
+    assert_eq!(shop.orders()[0]["line_items"].as_array().map(Vec::len), Some(500));
+    let failed = shop.events("status=failed");
+    let fault = &failed[0]["error"]["errors"][0];
+    assert_eq!(
+        (&fault["code"], &fault["pointer"]),
+        (&json!("invalid_length"), &json!("#/line_items"))
+    );
+}

@@ -10,7 +10,7 @@ pub fn order() -> Value {
     serde_json::from_str(include_str!("shopify_order.json")).expect("an order")
 }
 
-fn changed(mut body: Value, with: &Value) -> Value {
+pub fn changed(mut body: Value, with: &Value) -> Value {
     let members = with.as_object().expect("an object").clone();
     body.as_object_mut().expect("an object").extend(members);
     body

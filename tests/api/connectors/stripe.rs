@@ -12,14 +12,14 @@ fn signed(shop: &Shop, at: i64, body: &str) -> Answer {
     shop.send(&[("Stripe-Signature", &*format!("t={at},v0=00,v1=11,v1={tag}"))], body)
 }
 
-fn send(shop: &Shop, id: &str, kind: &str, object: &Value) -> Answer {
+pub fn send(shop: &Shop, id: &str, kind: &str, object: &Value) -> Answer {
     let now = Utc::now().timestamp();
     let event = json!({ "id": id, "object": "event", "type": kind, "created": 1_773_475_200,
                         "data": { "object": object } });
     signed(shop, now, &event.to_string())
 }
 
-fn intent(metadata: &Value) -> Value {
+pub fn intent(metadata: &Value) -> Value {
     json!({ "id": "pi_1", "object": "payment_intent", "amount": 10_000, "amount_received": 10_000,
             "currency": "eur", "status": "succeeded", "receipt_email": "ada@shop.example.com",
             "created": 1_773_475_200, "metadata": metadata })
@@ -96,7 +96,7 @@ fn a_payment_waits_for_its_order_and_one_that_names_none_is_one() {
     assert_eq!(shop.events("status=ignored").len(), 1);
 }
 
-fn charge(id: &str, intent: &str, amount: i64, more: &Value) -> Value {
+pub fn charge(id: &str, intent: &str, amount: i64, more: &Value) -> Value {
     let mut charge = json!({ "id": id, "object": "charge", "payment_intent": intent, "amount": amount,
                              "amount_captured": amount, "captured": true, "amount_refunded": 0,
                              "currency": "eur" });
@@ -105,7 +105,7 @@ fn charge(id: &str, intent: &str, amount: i64, more: &Value) -> Value {
 }
 
 /// An order of the shop that payments name.
-fn ordered(client: &Client, id: &str) -> (String, Value) {
+pub fn ordered(client: &Client, id: &str) -> (String, Value) {
     let body = json!({ "currency": "EUR", "total": eur(10_000) });
     let made = client.put(&format!("/v1/orders/external/shop/{id}"), body).expect(201).id();
     (
@@ -305,8 +305,10 @@ fn a_payment_finds_its_order_also_when_that_is_named_later() {
     work(&app);
     let mut back = charge("ch_1", "pi_1", 10_000, &json!({}));
     send(&shop, "evt_4", "charge.succeeded", &back).expect(200);
-    back["amount_refunded"] = json!(500);
+    back["amount_refunded"] = json!(10_000);
     send(&shop, "evt_5", "charge.refunded", &back).expect(200);
+    let more = json!({ "amount_refunded": 500 });
+    send(&shop, "evt_6", "charge.refunded", &charge("ch_2", "pi_2", 10_000, &more)).expect(200);
     work(&app);
     assert_eq!(shop.events("status=failed"), Vec::<Value>::new());
     assert_eq!(shop.orders().len(), 1);
