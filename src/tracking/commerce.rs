@@ -90,12 +90,18 @@ impl Report<'_> {
     }
 
     /// What the event was worth.
-    pub fn value(&self) -> Option<Money> {
+    pub fn value(&self, ignored: &mut Vec<FieldError>) -> Option<Money> {
         let said = self.money(self.properties, &["total", "revenue", "value"]);
-        said.or_else(|| {
+        let value = said.or_else(|| {
             let price = self.money(self.properties, &["price"])?;
             price.checked_mul(quantity(self.properties)?.into()).ok()
-        })
+        })?;
+        if value.fits() {
+            return Some(value);
+        }
+        let detail = format!("an event is worth at most {MOST} minor units");
+        ignored.push(FieldError::at("#/properties", "out_of_range", detail));
+        None
     }
 
     /// The order, where the event names one and says something of it.
