@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use actix_web::get;
-use chrono::{DateTime, Months, NaiveDate, Utc};
+use chrono::{DateTime, Days, Months, NaiveDate, Utc};
 use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Integer, Text, Timestamptz, Uuid as SqlUuid};
 use serde::{Deserialize, Serialize};
@@ -46,7 +46,7 @@ pub struct Cohort {
     /// How many customers it has.
     #[schema(example = 48)]
     pub customers: i64,
-    /// From the month of the first order until now.
+    /// From the month of the first order to this one, until the end of today.
     pub periods: Vec<CohortPeriod>,
 }
 
@@ -112,7 +112,7 @@ const ACTIVE: &str = "
               from customer_stats s
               join orders o on o.workspace_id = s.workspace_id and o.customer_id = s.customer_id
              where s.workspace_id = $1 and s.first_order_at >= $3 and o.status <> 'cancelled'
-               and o.deleted_at is null and o.placed_at >= $3) placed
+               and o.deleted_at is null and o.placed_at >= $3 and o.placed_at < $5) placed
      group by 1, 2";
 
 #[derive(QueryableByName)]
@@ -138,6 +138,7 @@ fn cohorts(conn: &mut Conn, calendar: &Calendar, months: u32) -> Result<Cohorts>
         .bind::<Array<Timestamptz>, _>(&starts)
         .bind::<Timestamptz, _>(starts[0])
         .bind::<Text, _>(&calendar.currency)
+        .bind::<Timestamptz, _>(calendar.start_of(calendar.today() + Days::new(1)))
         .load(conn.pg)?;
     let found: HashMap<(i32, i32), &Row> =
         rows.iter().map(|row| ((row.cohort, row.month), row)).collect();
