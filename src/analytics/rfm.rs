@@ -372,11 +372,13 @@ impl Rfm {
             value: figures.customers,
             note: format!("{:.0} %", figures.share * 100.0),
         };
+        let segments = if self.customers == 0 { &[][..] } else { &self.segments };
+        let buyers = Unit::count("buyers").said(self.customers);
         Chart::bars(
             "Customers by RFM segment".into(),
-            format!("{} buyers, as of {}", self.customers, calendar.today()),
+            format!("{buyers}, as of {}", calendar.today()),
             Unit::count("customers"),
-            self.segments.iter().map(bar).collect(),
+            segments.iter().map(bar).collect(),
         )
     }
 }
