@@ -3,7 +3,7 @@
 use actix_web::get;
 use chrono::{NaiveDate, TimeDelta};
 use diesel::prelude::*;
-use diesel::sql_types::{Double, Integer, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{BigInt, Double, Integer, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -76,8 +76,11 @@ pub struct Attribution {
     /// Days before an order that were looked at.
     #[schema(example = 30)]
     pub lookback_days: i32,
-    /// Most revenue first; orders that nothing led to have a null `key`.
+    /// Most revenue first, the first 200; orders that nothing led to have a null `key`.
     pub credits: Vec<AttributionCredit>,
+    /// How many there are in all; where they are more than 200, `credits` do not add up to all orders.
+    #[schema(example = 5)]
+    pub credit_count: i64,
 }
 
 /// The credit of one channel, source, medium or campaign.
@@ -138,6 +141,9 @@ impl AttributionRules {
     }
 }
 
+/// Credits that a chart shows.
+const BARS: usize = 12;
+
 const CREDITS: &str = "
     with placed as (
       select id, customer_id, placed_at,
@@ -184,6 +190,7 @@ const CREDITS: &str = "
                 from touches) counted
     )
     select key, sum(weight)::float8 as orders, sum(weight * amount)::float8 as revenue,
+           count(*) over () as of_all,
            (select c.name from channels c
              where $6 = 'channel' and c.workspace_id = $1 and c.id::text = key) as name
       from credited group by key
@@ -200,6 +207,8 @@ struct Row {
     orders: f64,
     #[diesel(sql_type = Double)]
     revenue: f64,
+    #[diesel(sql_type = BigInt)]
+    of_all: i64,
 }
 
 fn attribution(
@@ -223,6 +232,7 @@ fn attribution(
         .bind::<SqlUuid, _>(id::floor(span.start - TimeDelta::days(lookback_days.into())))
         .bind::<SqlUuid, _>(id::floor(span.end))
         .load(conn.pg)?;
+    let credit_count = rows.first().map_or(0, |row| row.of_all);
     let credit = |row: Row| AttributionCredit {
         name: row.name.or_else(|| row.key.clone()),
         key: row.key,
@@ -230,7 +240,15 @@ fn attribution(
         revenue: Money { amount: row.revenue.round() as i64, currency: calendar.currency.clone() },
     };
     let credits = rows.into_iter().map(credit).collect();
-    Ok(Attribution { from: span.from, to: span.to, model, by, lookback_days, credits })
+    Ok(Attribution {
+        from: span.from,
+        to: span.to,
+        model,
+        by,
+        lookback_days,
+        credits,
+        credit_count,
+    })
 }
 
 impl Attribution {
@@ -238,17 +256,42 @@ impl Attribution {
         let bar = |credit: &AttributionCredit| Bar {
             label: credit.name.clone().unwrap_or_else(|| "nothing known".into()),
             value: credit.revenue.amount,
-            note: format!("{:.1} orders", credit.orders),
+            note: parts(credit.orders),
         };
         let model = self.model.as_str().replace('_', " ");
+        let shown = match usize::try_from(self.credit_count).unwrap_or(usize::MAX) {
+            all if all > BARS => format!(", the first {BARS} of {all}"),
+            _ => String::new(),
+        };
         Chart::bars(
             format!("Revenue by {}", self.by),
             format!(
-                "{} to {}, {model} attribution, {} days back",
+                "{} to {}, {model} attribution, {} days back{shown}",
                 self.from, self.to, self.lookback_days
             ),
             Unit::money(&calendar.currency),
-            self.credits.iter().take(12).map(bar).collect(),
+            self.credits.iter().take(BARS).map(bar).collect(),
         )
+    }
+}
+
+/// Orders, of which several may have a part: `1 order`, `12.4 orders`.
+fn parts(orders: f64) -> String {
+    let text = format!("{orders:.1}");
+    let text = text.strip_suffix(".0").unwrap_or(&text);
+    format!("{text} {}", if text == "1" { "order" } else { "orders" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parts;
+
+    #[test]
+    fn orders_and_parts_of_them_are_written_as_people_do() {
+        assert_eq!(
+            [0.0, 1.0, 1.04, 74.0].map(parts),
+            ["0 orders", "1 order", "1 order", "74 orders"]
+        );
+        assert_eq!([0.5, 12.4].map(parts), ["0.5 orders", "12.4 orders"]);
     }
 }

@@ -194,7 +194,7 @@ impl Clv {
         let bar = |decile: &ClvDecile| Bar {
             label: format!("tenth {}", decile.decile),
             value: decile.historic.amount,
-            note: format!("{} customers", decile.customers),
+            note: Unit::count("customers").said(decile.customers),
         };
         Chart::bars(
             "Lifetime value by tenth of customers".into(),

@@ -3,13 +3,13 @@
 use std::collections::HashMap;
 
 use actix_web::get;
-use chrono::{DateTime, Months, NaiveDate, Utc};
+use chrono::{DateTime, Days, Months, NaiveDate, Utc};
 use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Integer, Text, Timestamptz, Uuid as SqlUuid};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::chart::{Chart, ChartStyle, HeatRow};
+use super::chart::{Chart, ChartStyle, HeatCell, HeatRow, Unit, brief};
 use super::period::{Calendar, Interval};
 use super::{draw, ratio, show};
 use crate::auth::{Caller, TokenInAddress};
@@ -25,6 +25,25 @@ pub struct CohortMonths {
     /// How many months, this one included, 1 to 36.
     #[param(minimum = 1, maximum = 36, default = 12)]
     pub months: Option<i32>,
+}
+
+crate::text_enum! {
+    /// What the shades of a chart of cohorts are.
+    pub enum CohortMeasure {
+        /// The part of the cohort that ordered.
+        Retention = "retention",
+        /// What its orders brought.
+        Revenue = "revenue",
+    }
+}
+
+/// What to draw of them.
+#[derive(Debug, Clone, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct CohortShades {
+    /// What the shades are; `retention` unless said otherwise.
+    #[param(inline)]
+    pub measure: Option<CohortMeasure>,
 }
 
 /// The cohorts of the last months.
@@ -46,7 +65,7 @@ pub struct Cohort {
     /// How many customers it has.
     #[schema(example = 48)]
     pub customers: i64,
-    /// From the month of the first order until now.
+    /// From the month of the first order to this one, until the end of today.
     pub periods: Vec<CohortPeriod>,
 }
 
@@ -78,18 +97,22 @@ pub async fn get_cohorts(caller: Caller, months: Query<CohortMonths>) -> Result<
     show(caller, move |conn, calendar| cohorts(conn, calendar, months.count()?)).await
 }
 
-/// Draw the retention of the cohorts
+/// Draw the cohorts
 ///
-/// One row for each month of first order, as an SVG image.
-#[utoipa::path(tag = "analytics", security(("bearer" = ["analytics:read"])), params(CohortMonths, ChartStyle, TokenInAddress), responses((status = 200, body = String, content_type = "image/svg+xml", description = "The chart.")))]
+/// Their retention or revenue, one row for each month of first order, as an SVG image.
+#[utoipa::path(tag = "analytics", security(("bearer" = ["analytics:read"])), params(CohortMonths, CohortShades, ChartStyle, TokenInAddress), responses((status = 200, body = String, content_type = "image/svg+xml", description = "The chart.")))]
 #[get("/analytics/cohorts/chart.svg")]
 pub async fn get_cohorts_chart(
     caller: Caller,
     months: Query<CohortMonths>,
+    shades: Query<CohortShades>,
     style: Query<ChartStyle>,
 ) -> Result<Reply> {
-    draw(caller, style, move |conn, calendar| Ok(cohorts(conn, calendar, months.count()?)?.chart()))
-        .await
+    let measure = shades.measure.unwrap_or(CohortMeasure::Retention);
+    draw(caller, style, move |conn, calendar| {
+        Ok(cohorts(conn, calendar, months.count()?)?.chart(measure, calendar))
+    })
+    .await
 }
 
 impl CohortMonths {
@@ -112,7 +135,7 @@ const ACTIVE: &str = "
               from customer_stats s
               join orders o on o.workspace_id = s.workspace_id and o.customer_id = s.customer_id
              where s.workspace_id = $1 and s.first_order_at >= $3 and o.status <> 'cancelled'
-               and o.deleted_at is null and o.placed_at >= $3) placed
+               and o.deleted_at is null and o.placed_at >= $3 and o.placed_at < $5) placed
      group by 1, 2";
 
 #[derive(QueryableByName)]
@@ -138,6 +161,7 @@ fn cohorts(conn: &mut Conn, calendar: &Calendar, months: u32) -> Result<Cohorts>
         .bind::<Array<Timestamptz>, _>(&starts)
         .bind::<Timestamptz, _>(starts[0])
         .bind::<Text, _>(&calendar.currency)
+        .bind::<Timestamptz, _>(calendar.start_of(calendar.today() + Days::new(1)))
         .load(conn.pg)?;
     let found: HashMap<(i32, i32), &Row> =
         rows.iter().map(|row| ((row.cohort, row.month), row)).collect();
@@ -163,18 +187,39 @@ fn cohorts(conn: &mut Conn, calendar: &Calendar, months: u32) -> Result<Cohorts>
 }
 
 impl Cohorts {
-    fn chart(&self) -> Chart {
+    fn chart(&self, measure: CohortMeasure, calendar: &Calendar) -> Chart {
+        let all = || self.cohorts.iter().flat_map(|cohort| &cohort.periods);
+        let most = all().map(|period| period.revenue.amount).max().unwrap_or(0).max(1);
+        let money = Unit::money(&calendar.currency);
+        let cell = |period: &CohortPeriod| match measure {
+            CohortMeasure::Retention => {
+                let percent = period.retention * 100.0;
+                let (text, says) = (format!("{percent:.0}"), format!("{percent:.1} %"));
+                HeatCell { part: period.retention, text, says }
+            }
+            CohortMeasure::Revenue => HeatCell {
+                part: period.revenue.amount as f64 / most as f64,
+                text: brief(money.whole(period.revenue.amount)),
+                says: money.said(period.revenue.amount),
+            },
+        };
         let row = |cohort: &Cohort| HeatRow {
             label: cohort.month_on.format("%b %Y").to_string(),
             note: cohort.customers.to_string(),
-            values: match cohort.customers {
+            cells: match cohort.customers {
                 0 => Vec::new(),
-                _ => cohort.periods.iter().map(|period| period.retention).collect(),
+                _ => cohort.periods.iter().map(cell).collect(),
             },
         };
+        let (title, shades) = match measure {
+            CohortMeasure::Retention => ("Retention", "percent of the cohort that ordered".into()),
+            CohortMeasure::Revenue => {
+                ("Revenue", format!("{} paid less refunded", calendar.currency))
+            }
+        };
         Chart::heatmap(
-            "Retention by month of first order".into(),
-            "share of the cohort that ordered, by months since the first order".into(),
+            format!("{title} by month of first order"),
+            format!("{shades}, by months since the first order"),
             "customers".into(),
             self.cohorts.iter().map(row).collect(),
         )

@@ -20,7 +20,7 @@ use crate::http::{AnyOf, Query, Reply};
 #[into_params(parameter_in = Query)]
 pub struct FunnelSteps {
     /// Types of touchpoints in their order, 2 to 10.
-    #[param(value_type = Vec<String>, style = Form, explode = false, min_items = 2, max_items = 10, example = json!(["page.viewed", "cart.created", "order.placed"]))]
+    #[param(value_type = Vec<String>, style = Form, explode = false, min_items = 2, max_items = 10, example = json!(["page.viewed", "cart.item_added", "order.placed"]))]
     pub steps: AnyOf<String>,
     /// Days from the first step within which the others must follow, 1 to 365.
     #[param(minimum = 1, maximum = 365, default = 30)]
@@ -197,7 +197,7 @@ impl Funnel {
             "Funnel".into(),
             format!("{} to {}, within {} days", self.from, self.to, self.within_days),
             Unit::count("customers"),
-            self.steps.iter().map(bar).collect(),
+            if first == 0 { Vec::new() } else { self.steps.iter().map(bar).collect() },
         )
     }
 }

@@ -27,6 +27,27 @@ pub struct OrderAnalyticsSteps {
     pub interval: Option<Interval>,
 }
 
+crate::text_enum! {
+    /// What a chart of orders shows.
+    pub enum OrderMeasure {
+        /// Paid less refunded.
+        Revenue = "revenue",
+        /// How many were placed.
+        Orders = "orders",
+        /// Revenue for each order.
+        AverageOrderValue = "average_order_value",
+    }
+}
+
+/// What to draw of them.
+#[derive(Debug, Clone, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct OrderColumns {
+    /// What the columns are; `revenue` unless said otherwise.
+    #[param(inline)]
+    pub measure: Option<OrderMeasure>,
+}
+
 /// What orders brought.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct OrderAnalytics {
@@ -92,20 +113,23 @@ pub async fn get_order_analytics(
     show(caller, move |conn, calendar| figures(conn, calendar, &period, steps.interval())).await
 }
 
-/// Draw the revenue of orders over time
+/// Draw the figures of orders over time
 ///
-/// Paid less refunded, as an SVG image.
-#[utoipa::path(tag = "analytics", security(("bearer" = ["analytics:read"])), params(Period, OrderAnalyticsSteps, ChartStyle, TokenInAddress), responses((status = 200, body = String, content_type = "image/svg+xml", description = "The chart.")))]
+/// Their revenue, which is what was paid less what was refunded, their number or their average value, as
+/// an SVG image.
+#[utoipa::path(tag = "analytics", security(("bearer" = ["analytics:read"])), params(Period, OrderAnalyticsSteps, OrderColumns, ChartStyle, TokenInAddress), responses((status = 200, body = String, content_type = "image/svg+xml", description = "The chart.")))]
 #[get("/analytics/orders/chart.svg")]
 pub async fn get_order_analytics_chart(
     caller: Caller,
     period: Query<Period>,
     steps: Query<OrderAnalyticsSteps>,
+    columns: Query<OrderColumns>,
     style: Query<ChartStyle>,
 ) -> Result<Reply> {
+    let measure = columns.measure.unwrap_or(OrderMeasure::Revenue);
     draw(caller, style, move |conn, calendar| {
         let figures = figures(conn, calendar, &period, steps.interval())?;
-        Ok(figures.chart(calendar, steps.interval()))
+        Ok(figures.chart(calendar, steps.interval(), measure))
     })
     .await
 }
@@ -236,18 +260,25 @@ fn steps(
 }
 
 impl OrderAnalytics {
-    fn chart(&self, calendar: &Calendar, interval: Interval) -> Chart {
-        let labels = self.points.iter();
-        let revenue = Line {
-            name: "Revenue".into(),
-            values: self.points.iter().map(|point| point.revenue.amount).collect(),
+    fn chart(&self, calendar: &Calendar, interval: Interval, measure: OrderMeasure) -> Chart {
+        let money = || Unit::money(&calendar.currency);
+        let (title, unit) = match measure {
+            OrderMeasure::Revenue => ("Revenue", money()),
+            OrderMeasure::Orders => ("Orders", Unit::count("orders")),
+            OrderMeasure::AverageOrderValue => ("Average order value", money()),
         };
+        let value = |point: &OrderAnalyticsPoint| match measure {
+            OrderMeasure::Revenue => point.revenue.amount,
+            OrderMeasure::Orders => point.orders,
+            OrderMeasure::AverageOrderValue => point.average_order_value.amount,
+        };
+        let starts: Vec<_> = self.points.iter().map(|point| point.start).collect();
         Chart::over_time(
-            format!("Revenue by {interval}"),
-            (self.from, self.to),
-            Unit::money(&calendar.currency),
-            labels.map(|point| interval.label(point.start, calendar.timezone)).collect(),
-            vec![revenue],
+            format!("{title} by {interval}"),
+            format!("{} to {}", self.from, self.to),
+            unit,
+            interval.labels(&starts, calendar.timezone),
+            vec![Line { name: None, values: self.points.iter().map(value).collect() }],
         )
     }
 }

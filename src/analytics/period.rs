@@ -178,12 +178,20 @@ impl Interval {
         }
     }
 
-    /// A step as a chart labels it.
-    pub fn label(self, at: DateTime<Utc>, timezone: Tz) -> String {
+    /// The steps as a chart labels them; days without their year where that is the same for all.
+    pub fn labels(self, starts: &[DateTime<Utc>], timezone: Tz) -> Vec<String> {
+        let years: Vec<i32> =
+            starts.iter().map(|start| start.with_timezone(&timezone).year()).collect();
+        let has_year = years.first() != years.last();
+        starts.iter().map(|start| self.label(*start, timezone, has_year)).collect()
+    }
+
+    fn label(self, at: DateTime<Utc>, timezone: Tz, has_year: bool) -> String {
         let local = at.with_timezone(&timezone);
+        let year = if has_year { " %Y" } else { "" };
         match self {
-            Self::Hour => local.format("%-d %b %H:%M").to_string(),
-            Self::Day | Self::Week => local.format("%-d %b").to_string(),
+            Self::Hour => local.format(&format!("%-d %b{year} %H:%M")).to_string(),
+            Self::Day | Self::Week => local.format(&format!("%-d %b{year}")).to_string(),
             Self::Month => local.format("%b %Y").to_string(),
             Self::Quarter => format!("Q{} {}", local.month0() / 3 + 1, local.year()),
             Self::Year => local.year().to_string(),
@@ -237,6 +245,20 @@ mod tests {
         let quarters = starts("UTC", "2026-03-31", "2026-07-01", Interval::Quarter);
         assert_eq!(quarters, ["2026-03-31 00:00", "2026-04-01 00:00", "2026-07-01 00:00"]);
         assert_eq!(starts("UTC", "2024-12-31", "2026-01-01", Interval::Year).len(), 3);
+    }
+
+    #[test]
+    fn days_of_several_years_are_labelled_with_theirs() {
+        let labels = |interval: Interval, starts: &[&str]| {
+            let starts: Vec<_> = starts.iter().map(|at| at.parse().expect("a time")).collect();
+            interval.labels(&starts, Tz::UTC).join(", ")
+        };
+        let year = ["2026-01-05T00:00:00Z", "2026-12-28T00:00:00Z"];
+        assert_eq!(labels(Interval::Week, &year), "5 Jan, 28 Dec");
+        let years = ["2025-12-31T23:00:00Z", "2026-01-01T00:00:00Z"];
+        assert_eq!(labels(Interval::Day, &years), "31 Dec 2025, 1 Jan 2026");
+        assert_eq!(labels(Interval::Hour, &years), "31 Dec 2025 23:00, 1 Jan 2026 00:00");
+        assert_eq!(labels(Interval::Quarter, &years), "Q4 2025, Q1 2026");
     }
 
     #[test]

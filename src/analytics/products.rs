@@ -33,7 +33,7 @@ pub struct ProductAnalytics {
     pub from: NaiveDate,
     /// Last day counted.
     pub to: NaiveDate,
-    /// By what was paid for them, most first.
+    /// By `revenue`, most first.
     pub products: Vec<ProductFigures>,
 }
 
@@ -48,13 +48,14 @@ pub struct ProductFigures {
     /// Its name, as it was ordered last.
     #[schema(example = "Single rope")]
     pub name: String,
-    /// How many orders had it.
+    /// How many orders had it and did not send all of it back.
     #[schema(example = 41)]
     pub orders: i64,
     /// Pieces ordered and not returned.
     #[schema(example = 44)]
     pub quantity: i64,
-    /// Totals of its lines in the workspace's currency; refunds are not taken off.
+    /// What these pieces cost, in the workspace's currency. What was paid back for pieces that were
+    /// kept is not taken off.
     pub revenue: Money,
 }
 
@@ -63,8 +64,9 @@ const BARS: i32 = 12;
 
 /// List the products that sell best
 ///
-/// By the totals of their lines, in orders that were placed in the period and not cancelled. Lines
-/// without a known product are put together by SKU, or else by name.
+/// By what their lines came to, in orders that were placed in the period: paid at least in part, not
+/// paid back in full, and not cancelled. Lines from before their product was known count with the
+/// product that has their SKU now; without one they are put together by SKU, or else by name.
 #[utoipa::path(tag = "analytics", security(("bearer" = ["analytics:read"])), params(Period, TopProducts), responses((status = 200, body = ProductAnalytics)))]
 #[get("/analytics/products")]
 pub async fn get_product_analytics(
@@ -103,16 +105,22 @@ impl TopProducts {
 }
 
 const BEST: &str = "
-    select l.product_id, (array_agg(l.sku order by o.placed_at desc, l.id))[1] as sku,
+    select coalesce(l.product_id, p.id) as product_id,
+           (array_agg(l.sku order by o.placed_at desc, l.id))[1] as sku,
            (array_agg(l.name order by o.placed_at desc, l.id))[1] as name,
            count(distinct o.id) as orders,
            sum(l.quantity - l.returned_quantity)::bigint as quantity,
-           coalesce(sum(l.total) filter (where o.currency = $4), 0)::bigint as revenue
+           coalesce(sum(round(l.total * (l.quantity - l.returned_quantity)::numeric / l.quantity))
+                      filter (where o.currency = $4), 0)::bigint as revenue
       from orders o
       join order_line_items l on l.workspace_id = o.workspace_id and l.order_id = o.id
+      left join products p on p.workspace_id = o.workspace_id and l.product_id is null
+                          and p.sku = l.sku and p.deleted_at is null
      where o.workspace_id = $1 and o.placed_at >= $2 and o.placed_at < $3
        and o.status <> 'cancelled' and o.deleted_at is null
-     group by l.product_id, case when l.product_id is null then coalesce(l.sku, l.name) end
+       and o.financial_status in ('partially_paid', 'paid', 'partially_refunded')
+       and l.returned_quantity < l.quantity
+     group by 1, case when coalesce(l.product_id, p.id) is null then coalesce(l.sku, l.name) end
      order by revenue desc, orders desc, name
      limit $5";
 

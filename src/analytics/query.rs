@@ -189,6 +189,7 @@ pub struct AnalyticsPoint {
 }
 
 const NOT_FOR_THIS_METRIC: &str = "not_for_this_metric";
+const UNKNOWN_CHANNEL: &str = "`channel_ids` must be channels of this workspace";
 const MOST_SERIES: usize = 50;
 
 /// Count touchpoints or orders over time
@@ -202,7 +203,10 @@ const MOST_SERIES: usize = 50;
 pub async fn query_analytics(caller: Caller, query: Json<AnalyticsQuery>) -> Result<Reply> {
     show(caller, move |conn, calendar| {
         let course = query.course(calendar).map_err(Unfit::in_body)?;
-        query.check_channels(conn)?;
+        if let Some(index) = query.unknown_channel(conn)? {
+            let pointer = format!("#/channel_ids/{index}");
+            return Err(Error::field(pointer, "not_found", UNKNOWN_CHANNEL));
+        }
         query.answer(conn, calendar, &course)
     })
     .await
@@ -210,7 +214,7 @@ pub async fn query_analytics(caller: Caller, query: Json<AnalyticsQuery>) -> Res
 
 /// Draw touchpoints or orders over time
 ///
-/// The largest six series as an SVG image.
+/// The largest six series as an SVG image, which says how many there are.
 #[utoipa::path(tag = "analytics", security(("bearer" = ["analytics:read"])), params(AnalyticsQueryParams, Period, ChartStyle, TokenInAddress), responses((status = 200, body = String, content_type = "image/svg+xml", description = "The chart.")))]
 #[get("/analytics/query/chart.svg")]
 pub async fn get_analytics_query_chart(
@@ -222,7 +226,11 @@ pub async fn get_analytics_query_chart(
     let query = params.0.question(&period);
     draw(caller, style, move |conn, calendar| {
         let course = query.course(calendar)?;
-        Ok(query.answer(conn, calendar, &course)?.chart(calendar))
+        if query.unknown_channel(conn)?.is_some() {
+            return Err(Error::parameter("channel_ids", UNKNOWN_CHANNEL));
+        }
+        let answer = query.answer(conn, calendar, &course)?;
+        Ok(query.chart(&answer, calendar, &query.only(conn)?))
     })
     .await
 }
@@ -264,15 +272,10 @@ impl AnalyticsQuery {
         Ok(Course { steps: calendar.steps(&span, self.interval)?, span })
     }
 
-    /// Whoever asks about a channel that never was has mistaken its id.
-    fn check_channels(&self, conn: &mut Conn) -> Result<()> {
+    /// Which of the channels never was: whoever asks about it has mistaken its id.
+    fn unknown_channel(&self, conn: &mut Conn) -> Result<Option<usize>> {
         let known = channels::names(conn, &self.channel_ids)?;
-        let unknown = self.channel_ids.iter().position(|channel| !known.contains_key(channel));
-        unknown.map_or(Ok(()), |index| {
-            let pointer = format!("#/channel_ids/{index}");
-            let detail = "`channel_ids` must be channels of this workspace";
-            Err(Error::field(pointer, "not_found", detail))
-        })
+        Ok(self.channel_ids.iter().position(|channel| !known.contains_key(channel)))
     }
 
     fn groups(&self, grouping: Grouping) -> bool {
@@ -345,42 +348,72 @@ impl AnalyticsQuery {
     }
 }
 
-impl AnalyticsResult {
-    fn chart(&self, calendar: &Calendar) -> Chart {
+impl AnalyticsQuery {
+    fn chart(&self, answer: &AnalyticsResult, calendar: &Calendar, only: &str) -> Chart {
         let what = match self.metric {
             Metric::Touchpoints => "Touchpoints",
             Metric::Orders => "Orders",
         };
-        let (title, unit) = match (self.measure, &self.currency) {
-            (Measure::Unique, _) => {
+        let currency = &calendar.currency;
+        let (title, unit) = match self.measure {
+            Measure::Unique => {
                 (format!("Customers with {}", self.metric), Unit::count("customers"))
             }
-            (Measure::Sum, Some(currency)) => (format!("{what}: amount"), Unit::money(currency)),
-            (Measure::Avg, Some(currency)) => {
-                (format!("{what}: average amount"), Unit::money(currency))
-            }
-            _ => (what.to_owned(), Unit::count(self.metric.as_str())),
+            Measure::Sum => (format!("{what}: amount"), Unit::money(currency)),
+            Measure::Avg => (format!("{what}: average amount"), Unit::money(currency)),
+            Measure::Count => (what.to_owned(), Unit::count(self.metric.as_str())),
         };
-        let labels = |series: &AnalyticsSeries| {
-            let starts = series.points.iter().map(|point| point.start);
-            starts.map(|start| self.interval.label(start, calendar.timezone)).collect()
+        let starts: Vec<_> = answer.series.first().map_or_else(Vec::new, |series| {
+            series.points.iter().map(|point| point.start).collect()
+        });
+        let shown = answer.series.len().min(Chart::MOST_LINES);
+        let shown = match answer.series_count {
+            all if all > shown as i64 => format!(" · the largest {shown} of {all}"),
+            _ => String::new(),
         };
+        let lines = answer.series.iter().take(Chart::MOST_LINES).map(|series| self.line(series));
         Chart::over_time(
             format!("{title} by {}", self.interval),
-            (self.from, self.to),
+            format!("{} to {}{only}{shown}", answer.from, answer.to),
             unit,
-            self.series.first().map(labels).unwrap_or_default(),
-            self.series.iter().take(Chart::MOST_LINES).map(AnalyticsSeries::line).collect(),
+            self.interval.labels(&starts, calendar.timezone),
+            lines.collect(),
         )
+    }
+
+    /// What is looked at only, as a chart says it; what has a series of its own is named there.
+    fn only(&self, conn: &mut Conn) -> Result<String> {
+        let mut only = String::new();
+        if !self.groups(Grouping::Type) {
+            only += &few(&self.types);
+        }
+        if !self.groups(Grouping::Channel) {
+            let mut names: Vec<String> =
+                channels::names(conn, &self.channel_ids)?.into_values().collect();
+            names.sort();
+            only += &few(&names);
+        }
+        Ok(only)
+    }
+
+    fn line(&self, series: &AnalyticsSeries) -> Line {
+        let channel = series.channel_name.as_deref();
+        let parts = [channel, series.r#type.as_deref(), series.source.as_deref()];
+        let name: Vec<&str> = parts.into_iter().flatten().collect();
+        let name = if name.is_empty() { "no channel".into() } else { name.join(" · ") };
+        Line {
+            name: (!self.group_by.is_empty()).then_some(name),
+            values: series.points.iter().map(|point| point.value).collect(),
+        }
     }
 }
 
-impl AnalyticsSeries {
-    fn line(&self) -> Line {
-        let channel = self.channel_name.as_deref();
-        let parts = [channel, self.r#type.as_deref(), self.source.as_deref()];
-        let name: Vec<&str> = parts.into_iter().flatten().collect();
-        let name = if name.is_empty() { "none".into() } else { name.join(" · ") };
-        Line { name, values: self.points.iter().map(|point| point.value).collect() }
+/// The first of several names, and how many more there are.
+fn few(names: &[String]) -> String {
+    match names {
+        [] => String::new(),
+        [one] => format!(" · {one}"),
+        [one, other] => format!(" · {one} and {other}"),
+        [one, other, more @ ..] => format!(" · {one}, {other} and {} more", more.len()),
     }
 }

@@ -1,8 +1,10 @@
 //! Recency, frequency, money: who buys lately, often and much, and what to call them.
 //!
 //! Each buyer gets a score from 1 to 5 in each: one more than the quintile boundaries that their value
-//! is beyond, so equal values have equal scores. The names of the segments are the usual eleven, by
-//! recency and the mean of the other two (rounded up).
+//! is beyond, so equal values have equal scores. Where there are few buyers, or many with the same value,
+//! those on a boundary count as recent, and as having bought seldom and little: the only buyer of a
+//! shop is new and not lost. The names of the segments are the usual eleven, by recency and the mean of
+//! the other two (rounded up).
 
 use actix_web::get;
 use chrono::{DateTime, Utc};
@@ -67,7 +69,8 @@ pub struct Rfm {
     pub segments: Vec<RfmSegmentFigures>,
 }
 
-/// The boundaries between the scores, four each; a value beyond one has a higher score.
+/// The boundaries between the scores, four each; a value beyond one has a higher score, and so has a last
+/// order just at one.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct RfmThresholds {
     /// The last order, in days ago; fewer days score higher.
@@ -222,14 +225,15 @@ macro_rules! scored {
        where s.workspace_id = $1 and s.orders_count > 0 and c.deleted_at is null
          and c.merged_into_id is null
     ), bounds as (
-      select percentile_disc(array[0.2, 0.4, 0.6, 0.8]) within group (order by last_order_at) as r,
+      select percentile_disc(array[0.8, 0.6, 0.4, 0.2])
+               within group (order by last_order_at desc) as r,
              percentile_disc(array[0.2, 0.4, 0.6, 0.8]) within group (order by orders_count) as f,
              percentile_disc(array[0.2, 0.4, 0.6, 0.8]) within group (order by total_spent) as m
         from buyers
     ), scored as (
       select buyers.*,
-             1 + (last_order_at > r[1])::int + (last_order_at > r[2])::int
-               + (last_order_at > r[3])::int + (last_order_at > r[4])::int as recency,
+             1 + (last_order_at >= r[1])::int + (last_order_at >= r[2])::int
+               + (last_order_at >= r[3])::int + (last_order_at >= r[4])::int as recency,
              1 + (orders_count > f[1])::int + (orders_count > f[2])::int
                + (orders_count > f[3])::int + (orders_count > f[4])::int as frequency,
              1 + (total_spent > m[1])::int + (total_spent > m[2])::int
@@ -368,11 +372,13 @@ impl Rfm {
             value: figures.customers,
             note: format!("{:.0} %", figures.share * 100.0),
         };
+        let segments = if self.customers == 0 { &[][..] } else { &self.segments };
+        let buyers = Unit::count("buyers").said(self.customers);
         Chart::bars(
             "Customers by RFM segment".into(),
-            format!("{} buyers, as of {}", self.customers, calendar.today()),
+            format!("{buyers}, as of {}", calendar.today()),
             Unit::count("customers"),
-            self.segments.iter().map(bar).collect(),
+            segments.iter().map(bar).collect(),
         )
     }
 }

@@ -26,7 +26,8 @@ use crate::http::{Batch, Json, Path, Query, Reply, ServiceConfig};
 use crate::journal::touchpoint::{TouchpointContent, TouchpointContext, TouchpointSubject};
 use crate::journal::{self, Direction, OWN_SOURCE, Touchpoint, TouchpointActor};
 use crate::values::free::FreeObject;
-use crate::values::money::Money;
+use crate::values::money::{MOST, Money};
+use crate::values::valid;
 
 pub fn routes(api: &mut ServiceConfig) {
     api.service(timeline::list_touchpoints)
@@ -103,8 +104,8 @@ pub struct NewTouchpoint {
     pub subject: Option<TouchpointSubject>,
     /// Who did it; the customer where it is inbound, else the caller.
     pub actor: Option<TouchpointActor>,
-    /// What it was worth.
-    #[validate(nested)]
+    /// What it was worth: at most 1 000 000 000 000 000 minor units, or as much below zero.
+    #[validate(custom(function = "touchpoint_value"))]
     pub value: Option<Money>,
     /// What was said or sent.
     #[validate(nested)]
@@ -163,6 +164,20 @@ pub fn touchpoint_source(source: &str) -> Result<(), ValidationError> {
     }
     let reason = "is the source of what this service writes itself";
     Err(ValidationError::new("reserved_source").with_message(reason.into()))
+}
+
+/// For `#[validate]`: an amount that sums can be made of, in a currency that there is.
+fn touchpoint_value(value: &Money) -> Result<(), ValidationError> {
+    let at = |mut error: ValidationError, pointer: &'static str| {
+        error.add_param("pointer".into(), &pointer);
+        error
+    };
+    valid::currency(&value.currency).map_err(|error| at(error, "/currency"))?;
+    if value.fits() {
+        return Ok(());
+    }
+    let expected = format!("must be from -{MOST} to {MOST} minor units");
+    Err(at(ValidationError::new("out_of_range").with_message(expected.into()), "/amount"))
 }
 
 /// Touchpoints to remember, each on its own.

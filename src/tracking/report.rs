@@ -65,14 +65,20 @@ impl Report<'_> {
     }
 
     /// What the event was worth.
-    pub fn value(&self) -> Option<Money> {
+    pub fn value(&self, ignored: &mut Vec<FieldError>) -> Option<Money> {
         // Events of any kind have a `value`, which need not be money.
         let mut unread = Vec::new();
         let said = self.money(self.own(), &["total", "revenue", "value"], &mut unread);
-        said.or_else(|| {
+        let value = said.or_else(|| {
             let price = self.money(self.own(), &["price"], &mut unread)?;
             price.checked_mul(quantity(self.properties)?.into()).ok()
-        })
+        })?;
+        if value.fits() {
+            return Some(value);
+        }
+        let detail = format!("an event is worth at most {MOST} minor units");
+        ignored.push(FieldError::at("#/properties", "out_of_range", detail));
+        None
     }
 
     /// The products that are listed, as many as there can be.

@@ -313,7 +313,7 @@ fn commerce(
     ignored: &mut Vec<FieldError>,
 ) -> Effect {
     let report = Report { properties: &call.details, currency: &around.currency, source: SOURCE };
-    new.value = report.value();
+    new.value = report.value(ignored);
     let mut report_on = |noun: &str, id: &str| {
         new.r#type = format!("{noun}.reported");
         new.subject = Some(TouchpointSubject { r#type: noun.into(), id: id.into() });

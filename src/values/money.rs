@@ -22,7 +22,8 @@ pub struct Money {
     pub currency: String,
 }
 
-/// The largest amount that an order can have anywhere, in minor units: its sums stay far from 64 bits.
+/// The largest amount that an order, cart or touchpoint can have anywhere, in minor units: sums stay far
+/// from 64 bits.
 pub const MOST: i64 = 1_000_000_000_000_000;
 
 /// Why an amount could not be read or computed.
@@ -105,6 +106,11 @@ impl Money {
             return Err(FieldError::at(format!("{pointer}/amount"), "out_of_range", detail));
         }
         Ok(self.amount)
+    }
+
+    /// Whether it is at most [`MOST`], or as much below zero.
+    pub fn fits(&self) -> bool {
+        self.amount.unsigned_abs() <= MOST.unsigned_abs()
     }
 
     /// The sum of two amounts in the same currency.

@@ -1,14 +1,18 @@
-//! Figures over time: one series as columns, several as lines with a legend.
+//! Figures over time: one series or one step as columns, several as lines.
 
-use super::canvas::{Anchor, Canvas, MARGIN, TOP, WIDTH, cut};
+use super::canvas::{Anchor, Canvas, MARGIN, Paint, TOP, Type, WIDTH};
+use super::text::{cut_inside, widest};
 use super::{Line, Unit, short};
 
 const LEFT: f64 = 70.0;
 const RIGHT: f64 = WIDTH - MARGIN;
 const HEIGHT: f64 = 230.0;
-/// Labels below the time axis, and legends in a row.
-const LABELS: usize = 8;
-const LEGENDS: usize = 3;
+/// Labels below the time axis.
+const LABELS: f64 = 8.0;
+/// The widest column.
+const WIDEST: f64 = 90.0;
+/// From a legend's colour to its name.
+const SWATCH: f64 = 18.0;
 
 /// Where values lie between the lowest and the highest rule.
 struct Scale {
@@ -36,20 +40,31 @@ impl Scale {
 }
 
 pub fn draw(canvas: &mut Canvas, unit: &Unit, labels: &[String], lines: &[Line]) {
-    if labels.is_empty() || lines.is_empty() {
+    let values = lines.iter().flat_map(|line| &line.values);
+    if labels.is_empty() || values.clone().all(|value| *value == 0) {
         return canvas.nothing();
     }
-    let values = lines.iter().flat_map(|line| &line.values).map(|value| unit.whole(*value));
-    let scale = Scale::around(values, unit.decimals == 0);
+    let scale = Scale::around(values.map(|value| unit.whole(*value)), unit.decimals == 0);
     rules(canvas, &scale);
-    for step in (0..labels.len()).step_by(labels.len().div_ceil(LABELS)) {
-        let place = (middle(step, labels.len()), TOP + HEIGHT + 20.0);
-        canvas.text(place, Anchor::Middle, "soft", &labels[step]);
+    times(canvas, labels);
+    let first = Paint::Series(0);
+    match (lines, labels) {
+        ([line], _) => {
+            let columns = labels.iter().zip(&line.values);
+            let columns = columns.map(|(label, value)| (label.as_str(), *value, first));
+            draw_columns(canvas, unit, &scale, columns.collect());
+        }
+        // A line through one point is not seen.
+        (_, [_]) => {
+            let columns = lines.iter().enumerate().map(|(index, line)| {
+                (line.name(), line.values.first().copied().unwrap_or(0), Paint::Series(index))
+            });
+            draw_columns(canvas, unit, &scale, columns.collect());
+        }
+        _ => draw_lines(canvas, unit, &scale, lines),
     }
-    match lines {
-        [line] => columns(canvas, unit, &scale, labels, line),
-        _ => several(canvas, unit, &scale, lines),
-    }
+    canvas.height = TOP + HEIGHT + 40.0;
+    legend(canvas, lines);
 }
 
 /// The middle of a step.
@@ -61,36 +76,64 @@ fn rules(canvas: &mut Canvas, scale: &Scale) {
     let count = ((scale.high - scale.low) / scale.step).round() as i32;
     for value in (0..=count).map(|rule| scale.low + scale.step * f64::from(rule)) {
         canvas.rule(LEFT, RIGHT, scale.y(value));
-        canvas.text((LEFT - 10.0, scale.y(value) + 4.0), Anchor::End, "soft", &short(value));
+        let place = (LEFT - 10.0, scale.y(value) + 4.0);
+        canvas.text(place, Anchor::End, Type::Soft, &short(value));
     }
 }
 
-fn columns(canvas: &mut Canvas, unit: &Unit, scale: &Scale, labels: &[String], line: &Line) {
-    let width = (RIGHT - LEFT) / labels.len() as f64;
+/// The times below the axis, as many as stand side by side.
+fn times(canvas: &mut Canvas, labels: &[String]) {
+    let room = widest(labels.iter().map(String::as_str));
+    let most = ((RIGHT - LEFT) / (room + 24.0)).floor().clamp(1.0, LABELS) as usize;
+    for step in (0..labels.len()).step_by(labels.len().div_ceil(most)) {
+        let x = middle(step, labels.len()).min(WIDTH - room / 2.0);
+        canvas.text((x, TOP + HEIGHT + 20.0), Anchor::Middle, Type::Soft, &labels[step]);
+    }
+}
+
+/// Columns side by side: what each says, its value and its colour.
+fn draw_columns(canvas: &mut Canvas, unit: &Unit, scale: &Scale, columns: Vec<(&str, i64, Paint)>) {
+    let room = (RIGHT - LEFT) / columns.len() as f64;
     // Thin columns touch: gaps of less than a pixel would blur.
-    let gap = if width > 4.0 { width * 0.24 } else { 0.0 };
-    for (step, (label, value)) in labels.iter().zip(&line.values).enumerate() {
+    let width = if room > 4.0 { (room * 0.76).min(WIDEST) } else { room };
+    for (index, (label, value, paint)) in columns.iter().enumerate() {
+        if *value == 0 {
+            continue;
+        }
         let (zero, end) = (scale.y(0.0), scale.y(unit.whole(*value)));
-        let place = (LEFT + width * step as f64 + gap / 2.0, zero.min(end));
-        let says = format!("{label}: {} {}", unit.exact(*value), unit.name);
-        canvas.block(place, (width - gap, (zero - end).abs()), "var(--s0)", &says);
+        let place = (middle(index, columns.len()) - width / 2.0, zero.min(end));
+        let says = format!("{label}: {}", unit.said(*value));
+        canvas.block(place, (width, (zero - end).abs()), *paint, &says);
     }
-    canvas.height = TOP + HEIGHT + 40.0;
 }
 
-fn several(canvas: &mut Canvas, unit: &Unit, scale: &Scale, lines: &[Line]) {
+fn draw_lines(canvas: &mut Canvas, unit: &Unit, scale: &Scale, lines: &[Line]) {
     for (index, line) in lines.iter().enumerate() {
-        let colour = format!("var(--s{index})");
         let heights = line.values.iter().map(|value| scale.y(unit.whole(*value)));
         let points: Vec<(f64, f64)> =
             heights.enumerate().map(|(step, y)| (middle(step, line.values.len()), y)).collect();
-        canvas.polyline(&points, &colour, &line.name);
-        let x = LEFT + (RIGHT - LEFT) / LEGENDS as f64 * (index % LEGENDS) as f64;
-        let y = TOP + HEIGHT + 48.0 + 22.0 * (index / LEGENDS) as f64;
-        canvas.block((x, y - 10.0), (12.0, 12.0), &colour, &line.name);
-        canvas.text((x + 18.0, y), Anchor::Start, "ink", &cut(&line.name, 26));
+        canvas.polyline(&points, Paint::Series(index), line.name());
     }
-    canvas.height = TOP + HEIGHT + 44.0 + 22.0 * lines.len().div_ceil(LEGENDS) as f64;
+}
+
+/// The names of the lines that have one: as many in a row as their width allows.
+fn legend(canvas: &mut Canvas, lines: &[Line]) {
+    let named: Vec<&str> = lines.iter().filter_map(|line| line.name.as_deref()).collect();
+    if named.is_empty() {
+        return;
+    }
+    let rooms = [3_usize, 2, 1].map(|columns| (columns, (RIGHT - LEFT) / columns as f64));
+    let longest = widest(named.iter().copied()) + SWATCH + 12.0;
+    let (columns, room) =
+        rooms.into_iter().find(|(_, room)| longest <= *room).unwrap_or((1, RIGHT - LEFT));
+    for (index, name) in named.iter().enumerate() {
+        let x = LEFT + room * (index % columns) as f64;
+        let y = TOP + HEIGHT + 48.0 + 22.0 * (index / columns) as f64;
+        canvas.block((x, y - 10.0), (12.0, 12.0), Paint::Series(index), name);
+        let name = cut_inside(name, room - SWATCH - 12.0);
+        canvas.text((x + SWATCH, y), Anchor::Start, Type::Plain, &name);
+    }
+    canvas.height = TOP + HEIGHT + 44.0 + 22.0 * named.len().div_ceil(columns) as f64;
 }
 
 #[cfg(test)]

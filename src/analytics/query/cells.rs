@@ -110,7 +110,9 @@ const TOUCHPOINTS: &str = "
     select step, channel_id, label,
            case $9
              when 'unique' then count(distinct customer_id)
-             when 'sum' then coalesce(sum(amount), 0)::bigint
+             -- What is beyond 64 bits is the most that they hold.
+             when 'sum' then least(greatest(coalesce(sum(amount), 0), -9223372036854775808),
+                                   9223372036854775807)::bigint
              else coalesce(round(avg(amount)), 0)::bigint
            end as value
       from (select width_bucket(id, $4) as step, case when $5 then channel_id end as channel_id,
@@ -127,7 +129,9 @@ const ORDERS: &str = "
            case $8
              when 'count' then count(*)
              when 'unique' then count(distinct customer_id)
-             when 'sum' then coalesce(sum(amount), 0)::bigint
+             -- What is beyond 64 bits is the most that they hold.
+             when 'sum' then least(greatest(coalesce(sum(amount), 0), -9223372036854775808),
+                                   9223372036854775807)::bigint
              else coalesce(round(avg(amount)), 0)::bigint
            end as value
       from (select width_bucket(placed_at, $4) as step, case when $5 then channel_id end as channel_id,

@@ -15,6 +15,12 @@ fn quantile<T: Ord + Copy>(values: &[T], fifths: usize) -> T {
     sorted[(sorted.len() * fifths).div_ceil(5) - 1]
 }
 
+/// Fifths of the buyers that are not more recent, begun ones counted.
+fn recency(lasts: &[DateTime<Utc>], last: DateTime<Utc>) -> i64 {
+    let as_old = lasts.iter().filter(|other| **other <= last).count();
+    i64::try_from((5 * as_old).div_ceil(lasts.len())).expect("small")
+}
+
 fn score<T: Ord + Copy>(values: &[T], value: T) -> i64 {
     (1..=4).map(|fifths| i64::from(quantile(values, fifths) < value)).sum::<i64>() + 1
 }
@@ -61,7 +67,7 @@ fn scores_and_segments_are_those_of_another_count() {
     assert_eq!(found.len(), 90);
     let mut segments: BTreeMap<&str, (i64, i64)> = BTreeMap::new();
     for (id, (last, count, spent)) in shop.customers.iter().zip(&buyers) {
-        let scores = (score(&lasts, *last), score(&counts, *count), score(&sums, *spent));
+        let scores = (recency(&lasts, *last), score(&counts, *count), score(&sums, *spent));
         let name = named(scores.0, (scores.1 + scores.2 + 1) / 2);
         let row = found[id.as_str()];
         let shown = |field: &str| row[field].as_i64().expect("a score");

@@ -46,6 +46,14 @@ fn an_event_is_worth_what_it_says_in_whole_units() {
     let yen = json!({ "revenue": 1200, "currency": "JPY" });
     assert_eq!(value("Ticket Sold", yen), json!({ "amount": 1200, "currency": "JPY" }));
     assert_eq!(value("Door Opened", json!({ "value": "much" })), Value::Null);
+    // More than sums can hold is said to be left out.
+    for much in [json!("92233720368547758.07"), json!(1e14)] {
+        let body =
+            json!({ "userId": "u1", "event": "Lead Won", "properties": { "revenue": much } });
+        let told = sent(&sender, "/v1/track", body);
+        assert_eq!(told["ignored"][0]["code"], "out_of_range", "{told}");
+        assert_eq!(touchpoint(&client, &told)["value"], Value::Null);
+    }
     // Without a currency it is in that of the workspace.
     let of_workspace = client.get("/v1/workspace").expect(200).json["default_currency"].clone();
     assert_eq!(value("Lead Won", json!({ "value": 3 }))["currency"], of_workspace);
