@@ -16,7 +16,7 @@ use crate::db::keyset::{SortKey, SortKind};
 use crate::db::{Conn, Tx, WorkspaceId, id};
 use crate::error::{Code, Error, FieldError, Result};
 use crate::http::reply::Plain;
-use crate::http::{AnyOf, Json, List, Page, Path, Query, Reply};
+use crate::http::{AnyOf, Exact, Json, List, Page, Path, Query, Reply};
 use crate::schema::{webhook_attempts as a, webhook_deliveries as d};
 use crate::values::free::FreeObject;
 
@@ -99,10 +99,10 @@ pub struct WebhookAttempt {
     #[schema(example = "timeout")]
     pub error: Option<String>,
     /// The headers that were sent.
-    #[schema(value_type = FreeObject)]
+    #[schema(value_type = FreeObject, example = json!({ "content-type": "application/json", "webhook-id": "0192f0c1-2a3b-7c4d-8e5f-60718293a4b5" }))]
     pub request_headers: RawJson,
     /// The headers of the answer.
-    #[schema(value_type = FreeObject)]
+    #[schema(value_type = FreeObject, example = json!({ "content-type": "text/plain" }))]
     pub response_headers: RawJson,
     /// The first 1024 bytes of the answer.
     #[schema(example = "ok")]
@@ -129,7 +129,7 @@ pub struct WebhookDeliveryFilter {
     /// Any of these types of events.
     #[serde(default)]
     #[param(value_type = Option<Vec<String>>, style = Form, explode = false)]
-    pub r#type: AnyOf<String>,
+    pub r#type: AnyOf<Exact>,
 }
 
 const SORT: &[SortKey] =
@@ -157,8 +157,8 @@ pub async fn list_webhook_deliveries(
                 if let Some(states) = filter.status.given() {
                     found = found.filter(d::status.eq_any(states.clone()));
                 }
-                if let Some(types) = filter.r#type.given() {
-                    found = found.filter(d::type_.eq_any(types.clone()));
+                if let Some(types) = filter.r#type.texts() {
+                    found = found.filter(d::type_.eq_any(types));
                 }
                 found
             };
@@ -207,10 +207,12 @@ pub async fn redeliver_webhook(caller: Caller, id: Path<Uuid>) -> Result<Reply> 
 #[serde(deny_unknown_fields)]
 pub struct WebhookReplay {
     /// Events found for the endpoint at or after this.
+    #[serde(deserialize_with = "crate::http::json::time")]
     #[validate(custom(function = "crate::values::valid::time"))]
     #[schema(example = "2026-03-14T00:00:00Z")]
     pub from: DateTime<Utc>,
     /// And before this.
+    #[serde(deserialize_with = "crate::http::json::time")]
     #[validate(custom(function = "crate::values::valid::time"))]
     #[schema(example = "2026-03-15T00:00:00Z")]
     pub to: DateTime<Utc>,
