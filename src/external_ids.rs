@@ -6,6 +6,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 use validator::Validate;
 
+use crate::db::json::Jsonb;
 use crate::db::pairs::any_pair;
 use crate::db::{Conn, Tx};
 use crate::error::{Error, Result};
@@ -28,10 +29,25 @@ pub struct ExternalId {
 impl ExternalId {
     /// The reference in a path such as `/customers/external/{source}/{external_id}`.
     pub fn from_path((source, id): (String, String)) -> Result<Self> {
-        let reference = Self { source, id };
-        if reference.validate().is_err() {
-            let detail = "`source` takes 1 to 100 and `external_id` 1 to 255 characters";
-            return Err(Error::parameter("external_id", detail));
+        for (name, text, most) in [("source", &source, 100), ("external_id", &id, 255)] {
+            if !(1..=most).contains(&text.chars().count()) {
+                let detail = format!("`{name}` takes 1 to {most} characters");
+                return Err(Error::parameter(name, detail));
+            }
+        }
+        Ok(Self { source, id })
+    }
+
+    /// The reference in the path of an upsert whose body says what else the record is called: 422
+    /// where that is another id in the same system.
+    pub fn from_upsert(path: (String, String), body: Option<&Jsonb<Vec<Self>>>) -> Result<Self> {
+        let reference = Self::from_path(path)?;
+        let others = body.into_iter().flat_map(|Jsonb(ids)| ids).enumerate();
+        let contradicts = |one: &Self| one.source == reference.source && one.id != reference.id;
+        if let Some((position, _)) = others.into_iter().find(|(_, one)| contradicts(one)) {
+            let pointer = format!("#/external_ids/{position}/id");
+            let detail = "the path has another id in this system";
+            return Err(Error::field(pointer, "contradicts_path", detail));
         }
         Ok(reference)
     }
@@ -82,6 +98,11 @@ pub fn find(conn: &mut Conn, owner: Owner, source: &str, id: &str) -> Result<Opt
         .select(external_ids::resource_id)
         .first(conn.pg)
         .optional()?)
+}
+
+/// The record that an outside system calls so, or 404.
+pub fn resolve(conn: &mut Conn, owner: Owner, reference: &ExternalId) -> Result<Uuid> {
+    find(conn, owner, &reference.source, &reference.id)?.ok_or_else(Error::not_found)
 }
 
 /// The records behind several references, as (source, id, record).
@@ -182,7 +203,8 @@ pub fn release(tx: &mut Tx, owner: Owner, record: Uuid) -> Result<()> {
 /// The refusal of a record one of whose references another record has.
 pub fn taken_by(holder: Uuid) -> Error {
     let detail = "another record has one of these `external_ids`";
-    Error::conflict("external_ids_taken", detail, Some(holder))
+    let taken = Error::conflict("external_ids_taken", detail, Some(holder));
+    taken.at("#/external_ids", "already_exists")
 }
 
 fn taken(tx: &mut Tx, owner: Owner, record: Uuid, references: &[ExternalId]) -> Result<Error> {
@@ -196,7 +218,8 @@ fn taken(tx: &mut Tx, owner: Owner, record: Uuid, references: &[ExternalId]) -> 
     });
     let (position, holder) = others.map_or((0, None), |(position, id)| (position, Some(id)));
     let detail = format!("`external_ids/{position}` belongs to another record");
-    Ok(Error::conflict("external_ids_taken", detail, holder))
+    let pointer = format!("#/external_ids/{position}");
+    Ok(Error::conflict("external_ids_taken", detail, holder).at(&pointer, "already_exists"))
 }
 
 /// 422 where two references name the same system: which one would an upsert mean?

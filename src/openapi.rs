@@ -20,7 +20,7 @@ pub use routes::{EVENT_STREAM, Routes};
 /// The same input always gives the same output. Descriptions are not invented here: what a
 /// handler, a schema or a property lacks stays missing, and the rules report it.
 pub fn finish(raw: Value) -> Value {
-    let mut document = head(name_lists(raw));
+    let mut document = head(name_generics(raw));
     schemas::flatten(&mut document);
     schemas::add_problem(&mut document);
     operations::finish(&mut document);
@@ -33,15 +33,20 @@ pub fn finish(raw: Value) -> Value {
 }
 
 /// utoipa names a generic `List_Customer`; generated clients want `CustomerList`.
-fn name_lists(raw: Value) -> Value {
-    let text = raw.to_string();
-    let mut parts = text.split("List_");
+fn name_generics(raw: Value) -> Value {
+    let text = swap(&swap(&raw.to_string(), "List_", "List"), "NewBatch_", "Batch");
+    serde_json::from_str(&text).expect("BUG: renaming keeps JSON")
+}
+
+/// Puts what follows `prefix` before `suffix`.
+fn swap(text: &str, prefix: &str, suffix: &str) -> String {
+    let mut parts = text.split(prefix);
     let mut named = parts.next().unwrap_or_default().to_owned();
     for part in parts {
         let end = part.find(|c: char| !c.is_alphanumeric()).unwrap_or(part.len());
-        named.push_str(&format!("{}List{}", &part[..end], &part[end..]));
+        named.push_str(&format!("{}{suffix}{}", &part[..end], &part[end..]));
     }
-    serde_json::from_str(&named).expect("BUG: renaming keeps JSON")
+    named
 }
 
 /// The parts of a document that no operation decides.

@@ -131,6 +131,7 @@ pub struct NewSuppression {
     /// Why.
     pub reason: SuppressionReason,
     /// Until when; absent is for ever.
+    #[serde(default, deserialize_with = "crate::http::json::time")]
     #[validate(custom(function = "crate::values::valid::time"))]
     pub until: Option<DateTime<Utc>>,
 }

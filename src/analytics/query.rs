@@ -58,17 +58,21 @@ crate::text_enum! {
 /// A question about figures over time.
 #[derive(Debug, Clone, Deserialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({
+    "metric": "orders", "measure": "sum", "interval": "month", "group_by": ["channel"],
+    "from": "2026-01-01", "to": "2026-03-31"
+}))]
 pub struct AnalyticsQuery {
     /// What is counted.
     #[schema(example = "orders")]
     pub metric: Metric,
     /// How: `count`, `sum` and `avg` of amounts in the workspace's currency, or `unique` customers.
     #[serde(default = "count")]
-    #[schema(default = "count", example = "sum")]
+    #[schema(default = "count")]
     pub measure: Measure,
     /// How long each step is.
     #[serde(default = "day")]
-    #[schema(default = "day", example = "month")]
+    #[schema(default = "day")]
     pub interval: Interval,
     /// A series for each channel, type (of touchpoints) or source (of orders).
     #[serde(default)]
@@ -130,6 +134,20 @@ pub struct AnalyticsQueryParams {
 
 /// Figures over time.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(example = json!({
+    "metric": "orders", "measure": "sum", "interval": "month", "currency": "EUR",
+    "timezone": "Europe/Vienna", "from": "2026-01-01", "to": "2026-03-31",
+    "series": [{
+        "channel_id": "0192f0c1-2a3b-7c4d-8e5f-60718293a4b5", "channel_name": "Online shop",
+        "type": null, "source": null, "total": 184500,
+        "points": [
+            { "start": "2025-12-31T23:00:00Z", "value": 61500 },
+            { "start": "2026-01-31T23:00:00Z", "value": 52000 },
+            { "start": "2026-02-28T23:00:00Z", "value": 71000 }
+        ]
+    }],
+    "series_count": 1
+}))]
 pub struct AnalyticsResult {
     /// What is counted.
     #[schema(value_type = String, extensions(("x-extensible-enum" = json!(Metric::ALL))), example = "orders")]

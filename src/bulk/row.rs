@@ -195,7 +195,10 @@ impl Row {
         if from.contains(&self.status) {
             return Ok(());
         }
-        let detail = format!("a job that is `{}` cannot do this", self.status);
+        let detail = match self.status {
+            JobStatus::WaitingForFile => "upload the file first".to_owned(),
+            status => format!("a job that is `{status}` cannot do this"),
+        };
         Err(Error::transition(detail, allowed))
     }
 

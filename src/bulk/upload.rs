@@ -3,7 +3,8 @@
 use std::io::Write;
 
 use actix_web::http::header;
-use actix_web::{HttpRequest, put, rt::time::timeout, web};
+use actix_web::mime;
+use actix_web::{HttpMessage, HttpRequest, put, rt::time::timeout, web};
 use diesel::prelude::*;
 use flate2::write::MultiGzDecoder;
 use futures_util::StreamExt;
@@ -12,7 +13,7 @@ use uuid::Uuid;
 use super::head::{FileHead, read_head};
 use super::imports::{self, Import};
 use super::pieces::{self, PIECE};
-use super::row::{JobStatus, Row, of};
+use super::row::{BulkFormat, JobStatus, Row, of};
 use crate::app::App;
 use crate::audit;
 use crate::auth::{Caller, Scope, blocking};
@@ -24,7 +25,7 @@ use crate::schema::bulk_jobs;
 
 /// Upload the file of an import
 ///
-/// The bytes of the file as the body, whatever their `Content-Type`, plain or with `Content-Encoding:
+/// The bytes of the file as the body, whatever their `Content-Type` (but no form, 415), plain or with `Content-Encoding:
 /// gzip`, in UTF-8. A second upload replaces the first. Then the columns and the suggested mapping are
 /// known. At most 2 GiB unless the service is set otherwise (`ECRM_IMPORT_LIMIT_BYTES`).
 #[utoipa::path(tag = "jobs", security(("bearer" = ["jobs:write"])), request_body(content = String, content_type = "application/octet-stream", description = "The file.", example = "Email,First name\nada@shop.example.com,Ada\n"), responses((status = 200, body = Import)))]
@@ -47,6 +48,7 @@ pub async fn put_import_file(
     super::may_write(scopes, row.resource)?;
     if_match.check(row.version)?;
     must_take_a_file(&row)?;
+    must_be_a_file(&req, &row)?;
     let upload = Upload::new(&app, session, &req)?;
     let (file, bytes, start) = upload.receive(payload).await?;
     let head = read_head(&row, &start)?;
@@ -55,6 +57,18 @@ pub async fn put_import_file(
 
 fn must_take_a_file(row: &Row) -> Result<()> {
     row.must_be(&[JobStatus::WaitingForFile, JobStatus::Ready], &[])
+}
+
+/// 415 for what cannot be the file itself: a form around it, or JSON where CSV is expected.
+fn must_be_a_file(req: &HttpRequest, row: &Row) -> Result<()> {
+    let Ok(Some(kind)) = req.mime_type() else { return Ok(()) };
+    let is_form = kind.type_() == mime::MULTIPART;
+    let is_json = kind.essence_str() == "application/json" && row.format != BulkFormat::Ndjson;
+    if !is_form && !is_json {
+        return Ok(());
+    }
+    let detail = "send the bytes of the file as the body, as `curl --data-binary @file` does";
+    Err(Error::new(Code::UNSUPPORTED_MEDIA_TYPE, detail))
 }
 
 /// Gives the import its file; the one before goes.

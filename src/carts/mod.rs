@@ -17,7 +17,7 @@ pub use write::{close, convert, convert_into, lock, upsert};
 use crate::auth::{Caller, Scope};
 use crate::db::{Conn, WorkspaceId};
 use crate::error::Result;
-use crate::external_ids::ExternalId;
+use crate::external_ids::{self, ExternalId, Owner};
 use crate::http::{Created, Found, IfMatch, IfNoneMatch, Json, Path, Reply, ServiceConfig};
 use crate::schema::carts;
 use crate::sources::Told;
@@ -27,6 +27,7 @@ pub fn routes(api: &mut ServiceConfig) {
     api.service(list::list_carts)
         .service(create_cart)
         .service(upsert_cart)
+        .service(get_cart_by_external_id)
         .service(get_cart)
         .service(update_cart);
 }
@@ -57,10 +58,29 @@ async fn upsert_cart(
     if_none_match: IfNoneMatch,
     patch: Json<CartPatch>,
 ) -> Result<Reply> {
-    let reference = ExternalId::from_path(reference.into_inner())?;
+    let reference = ExternalId::from_upsert(reference.into_inner(), patch.external_ids.as_ref())?;
     let grant = caller.must(Scope::CartsWrite)?;
     let conditions = (if_match, if_none_match);
     grant.write(move |tx| write::upsert(tx, &patch, &reference, conditions, Told::ByCaller)).await
+}
+
+/// Get a cart by its id in an outside system
+#[utoipa::path(tag = "carts", security(("bearer" = ["carts:read"])),
+    params(("source" = String, Path, description = "The outside system"), ("external_id" = String, Path, description = "The cart's id there")),
+    responses((status = 200, body = Cart)))]
+#[get("/carts/external/{source}/{external_id}")]
+async fn get_cart_by_external_id(
+    caller: Caller,
+    reference: Path<(String, String)>,
+) -> Result<Reply> {
+    let reference = ExternalId::from_path(reference.into_inner())?;
+    let grant = caller.must(Scope::CartsRead)?;
+    grant
+        .read(move |conn| {
+            let id = external_ids::resolve(conn, Owner::Cart, &reference)?;
+            Cart::find(conn, id).map(Found)
+        })
+        .await
 }
 
 /// Get a cart

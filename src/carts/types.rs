@@ -240,8 +240,11 @@ pub struct NewCartLineItem {
 #[derive(Debug, Clone, Deserialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewCart {
-    /// The system the cart is in; `api` unless said otherwise.
-    #[validate(length(min = 1, max = 100))]
+    /// The system the cart is in; `api` unless said otherwise. `ecrm` is ours.
+    #[validate(
+        length(min = 1, max = 100),
+        custom(function = "crate::touchpoints::touchpoint_source")
+    )]
     #[schema(example = "shop", min_length = 1, max_length = 100)]
     pub source: Option<String>,
     /// Currency of every amount, ISO 4217.
@@ -273,7 +276,7 @@ pub struct NewCart {
     /// The channel it is on.
     pub channel_id: Option<Uuid>,
     /// Where the customer finds it again.
-    #[validate(url, length(max = 2000))]
+    #[validate(custom(function = "valid::url"), length(max = 2000))]
     #[schema(example = "https://shop.example.com/cart/c1-8f3a", max_length = 2000)]
     pub recovery_url: Option<String>,
     /// When the customer last did something with it; `source_updated_at`, or now, unless said
@@ -329,7 +332,7 @@ pub struct CartPatch {
     pub channel_id: Option<Option<Uuid>>,
     /// Where the customer finds it again.
     #[serde(default, with = "double_option")]
-    #[validate(url, length(max = 2000))]
+    #[validate(custom(function = "valid::url"), length(max = 2000))]
     #[schema(example = "https://shop.example.com/cart/c1-8f3a", max_length = 2000)]
     pub recovery_url: Option<Option<String>>,
     /// When the customer last did something with it.

@@ -14,16 +14,16 @@ use diesel::prelude::*;
 use uuid::Uuid;
 
 pub use secrets::open_secrets;
-pub use types::{Channel, ChannelPatch, ChannelStatus, ChannelType, NewChannel, NewChannelBatch};
+pub use types::{Channel, ChannelPatch, ChannelStatus, ChannelType, NewChannel};
 pub use write::{create, set_status};
 
 use crate::auth::{Caller, Scope};
 use crate::db::{Conn, Tx, WorkspaceId};
 use crate::error::{Error, Result};
-use crate::external_ids::ExternalId;
+use crate::external_ids::{self, ExternalId, Owner};
 use crate::http::{
-    Batch, BatchOptions, Created, Found, IfMatch, IfNoneMatch, Json, NoContent, Path, Query, Reply,
-    ServiceConfig,
+    Batch, BatchOptions, Created, Found, IfMatch, IfNoneMatch, Items, Json, NewBatch, NoContent,
+    Path, Query, Reply, ServiceConfig,
 };
 use crate::schema::channels;
 
@@ -32,6 +32,7 @@ pub fn routes(api: &mut ServiceConfig) {
         .service(create_channel)
         .service(batch_create_channels)
         .service(upsert_channel)
+        .service(get_channel_by_external_id)
         .service(get_channel)
         .service(update_channel)
         .service(delete_channel)
@@ -55,16 +56,16 @@ async fn create_channel(caller: Caller, new: Json<NewChannel>) -> Result<Reply> 
 /// Create up to 1000 channels
 ///
 /// Each item is created or refused on its own, unless `atomic` is set.
-#[utoipa::path(tag = "channels", security(("bearer" = ["channels:write"])), params(BatchOptions), responses((status = 207, body = Batch)))]
+#[utoipa::path(tag = "channels", security(("bearer" = ["channels:write"])), params(BatchOptions), request_body = NewBatch<NewChannel>, responses((status = 207, body = Batch)))]
 #[post("/channels/batch")]
 async fn batch_create_channels(
     caller: Caller,
     options: Query<BatchOptions>,
-    batch: Json<NewChannelBatch>,
+    batch: Items<NewChannel>,
 ) -> Result<Reply> {
     let grant = caller.must(Scope::ChannelsWrite)?;
-    grant.charge(batch.items.len())?;
-    grant.write(move |tx| write::create_many(tx, &batch.items, options.is_atomic())).await
+    grant.charge(batch.count())?;
+    grant.write(move |tx| write::create_many(tx, &batch, options.is_atomic())).await
 }
 
 /// Create or update a channel by its id in an outside system
@@ -82,9 +83,28 @@ async fn upsert_channel(
     if_none_match: IfNoneMatch,
     patch: Json<ChannelPatch>,
 ) -> Result<Reply> {
-    let reference = ExternalId::from_path(reference.into_inner())?;
+    let reference = ExternalId::from_upsert(reference.into_inner(), patch.external_ids.as_ref())?;
     let grant = caller.must(Scope::ChannelsWrite)?;
     grant.write(move |tx| write::upsert(tx, &patch, &reference, (if_match, if_none_match))).await
+}
+
+/// Get a channel by its id in an outside system
+#[utoipa::path(tag = "channels", security(("bearer" = ["channels:read"])),
+    params(("source" = String, Path, description = "The outside system"), ("external_id" = String, Path, description = "The channel's id there")),
+    responses((status = 200, body = Channel)))]
+#[get("/channels/external/{source}/{external_id}")]
+async fn get_channel_by_external_id(
+    caller: Caller,
+    reference: Path<(String, String)>,
+) -> Result<Reply> {
+    let reference = ExternalId::from_path(reference.into_inner())?;
+    let grant = caller.must(Scope::ChannelsRead)?;
+    grant
+        .read(move |conn| {
+            let id = external_ids::resolve(conn, Owner::Channel, &reference)?;
+            Channel::find(conn, id).map(Found)
+        })
+        .await
 }
 
 /// Get a channel

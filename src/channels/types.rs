@@ -295,16 +295,6 @@ impl ChannelPatch {
     }
 }
 
-/// Channels to create, each on its own.
-#[derive(Debug, Clone, Deserialize, Validate, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct NewChannelBatch {
-    /// 1 to 1000 channels.
-    #[validate(custom(function = "crate::values::valid::batch"))]
-    #[schema(min_items = 1, max_items = 1000)]
-    pub items: Vec<NewChannel>,
-}
-
 fn manual() -> String {
     "manual".into()
 }

@@ -14,7 +14,7 @@ use crate::db::json::Jsonb;
 use crate::error::{Code, Error, Result};
 use crate::external_ids::{self, ExternalId, Owner};
 use crate::http::batch::one_by_one;
-use crate::http::{Batch, IfMatch, IfNoneMatch, Upserted};
+use crate::http::{Batch, IfMatch, IfNoneMatch, Items, Upserted};
 use crate::journal::{Change, differences, record};
 use crate::schema::channels;
 use crate::values::json::{FREE, check_json};
@@ -26,7 +26,7 @@ pub fn create(tx: &mut Tx, new: &NewChannel) -> Result<Channel> {
 }
 
 /// Makes channels, each in its own savepoint; the first refusal ends an atomic batch.
-pub fn create_many(tx: &mut Tx, items: &[NewChannel], is_atomic: bool) -> Result<Batch> {
+pub fn create_many(tx: &mut Tx, items: &Items<NewChannel>, is_atomic: bool) -> Result<Batch> {
     let definitions = Definitions::load(tx, AttributeResource::Channel)?;
     one_by_one(tx, items, is_atomic, |tx, new| Ok((201, new.insert(tx, &definitions)?.id)))
 }

@@ -4,7 +4,7 @@ use chrono::{DateTime, NaiveDateTime, Utc};
 use serde_json::Value;
 
 use crate::values::money::{MOST, Money, MoneyError};
-use crate::values::{Email, Phone, country, currency, locale};
+use crate::values::{Email, Phone, country, currency, locale, valid};
 
 /// An object of a shop's, or nothing.
 #[derive(Debug, Clone, Copy)]
@@ -79,7 +79,7 @@ impl<'a> Fields<'a> {
 
     /// An address of the web; what is none is absent.
     pub fn url(&self, name: &str) -> Option<String> {
-        self.text(name, 2000).filter(|text| url::Url::parse(text).is_ok())
+        self.text(name, 2000).filter(|text| valid::is_web_address(text))
     }
 
     /// A decimal amount in minor units of `currency`, rounded where it has more decimals than that;
@@ -153,6 +153,11 @@ mod tests {
         let fields = Fields(&value);
         assert_eq!((fields.id("id").as_deref(), fields.id("none")), (Some("7"), None));
         assert_eq!((fields.text("text", 9).as_deref(), fields.text("empty", 9)), (Some("a"), None));
+        let addresses =
+            json!({ "good": "https://shop.example.com/c/1", "bad": "javascript:alert(1)" });
+        assert!(
+            Fields(&addresses).url("good").is_some() && Fields(&addresses).url("bad").is_none()
+        );
         assert_eq!((fields.text("gone", 9), fields.text("absent", 9)), (None, None));
         assert_eq!((fields.amount("price", "EUR"), fields.amount("number", "EUR")), (1233, 950));
         assert_eq!(

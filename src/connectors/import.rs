@@ -14,7 +14,7 @@ use super::{Provider, Shop};
 use crate::auth::{Caller, Scope};
 use crate::error::{Error, Result};
 use crate::http::batch::one_by_one;
-use crate::http::{Batch, Json, Path, Reply};
+use crate::http::{Batch, Items, Json, Path, Reply};
 use crate::journal;
 
 /// A record as the shop's own API shows it.
@@ -95,14 +95,16 @@ pub async fn import_connector_records(
         caller.must(*scope)?;
     }
     let takes_consent = caller.must(Scope::ConsentsWrite).is_ok();
-    grant.charge(import.items.len())?;
+    let ConnectorImport { topic, items, backfill } = import.into_inner();
+    let items = Items::from(items);
+    grant.charge(items.count())?;
     grant
         .write(move |tx| {
             let shop = Shop::find(tx, *channel_id)?;
-            if import.backfill {
+            if backfill {
                 journal::backfill(tx);
             }
-            one_by_one(tx, &import.items, false, |tx, item| {
+            one_by_one(tx, &items, false, |tx, item| {
                 if scopes.is_none() {
                     return Err(Error::field("#", "ignored", "a topic that is not imported"));
                 }
@@ -110,7 +112,7 @@ pub async fn import_connector_records(
                     Provider::Custom => json!({ "data": item }),
                     _ => Value::Object(item.0.clone()),
                 };
-                let done = News::of(tx, &shop, takes_consent).take(&import.topic, &body)?;
+                let done = News::of(tx, &shop, takes_consent).take(&topic, &body)?;
                 match done.resource {
                     Some((_, id)) => Ok((if done.is_new { 201 } else { 200 }, id)),
                     None => {

@@ -37,7 +37,7 @@ pub struct ConnectorReceipt {
 /// provider. The signature over the raw body, made with the channel's `config.webhook_secret`, is the
 /// credential. A message is kept before it is answered and carried out a moment later; the same
 /// delivery twice is kept once. See `GET /v1/connectors/{channel_id}` for the address.
-#[utoipa::path(tag = "connectors", security(()), params(("provider" = String, Path, description = "The channel's provider", example = "shopify"), ("workspace" = String, Path, description = "The workspace, live or test", example = "0192f0c1-2a3b-7c4d-8e5f-60718293a4b5"), ("channel_id" = Uuid, Path, description = "Id of the channel")), request_body(content = crate::values::free::FreeObject, content_type = "application/json", description = "The provider's own message."), responses((status = 200, body = ConnectorReceipt), (status = 401)))]
+#[utoipa::path(tag = "connectors", security(()), params(("provider" = String, Path, description = "The channel's provider", example = "shopify"), ("workspace" = String, Path, description = "The workspace, live or test", example = "0192f0c1-2a3b-7c4d-8e5f-60718293a4b5"), ("channel_id" = Uuid, Path, description = "Id of the channel")), request_body(content = crate::values::free::FreeObject, content_type = "application/json", description = "The provider's own message.", example = json!({"id": 450_789_469, "name": "#1001", "currency": "EUR", "total_price": "149.90", "email": "ada@shop.example.com"})), responses((status = 200, body = ConnectorReceipt), (status = 401)))]
 #[post("/connectors/{provider}/{workspace}/{channel_id}")]
 pub async fn receive_connector_event(
     req: HttpRequest,

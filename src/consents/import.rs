@@ -21,7 +21,7 @@ use crate::db::Tx;
 use crate::error::{Error, Result};
 use crate::http::batch::all;
 use crate::http::json::field_errors;
-use crate::http::{Batch, BatchOptions, Json, Query, Reply};
+use crate::http::{Batch, BatchOptions, Items, NewBatch, Query, Reply};
 
 /// What a customer said elsewhere.
 #[derive(Debug, Clone, Serialize, Deserialize, Validate, ToSchema)]
@@ -35,34 +35,24 @@ pub struct ImportedConsent {
     pub consent: NewConsent,
 }
 
-/// Consents to bring in, each on its own.
-#[derive(Debug, Clone, Deserialize, Validate, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ConsentImport {
-    /// 1 to 1000 consents.
-    #[validate(custom(function = "crate::values::valid::batch"))]
-    #[schema(min_items = 1, max_items = 1000)]
-    pub items: Vec<ImportedConsent>,
-}
-
 /// Record up to 1000 consents that were given elsewhere
 ///
 /// Each item is recorded (201), recognised as a repeat (200) or refused on its own, unless `atomic`
 /// is set; its `id` is that of the consent. What was said before the present state is kept as
 /// history and changes nothing, and an item that would end a refusal is refused, so that no import
 /// brings back who has withdrawn.
-#[utoipa::path(tag = "consents", security(("bearer" = ["consents:write"])), params(BatchOptions), responses((status = 207, body = Batch)))]
+#[utoipa::path(tag = "consents", security(("bearer" = ["consents:write"])), params(BatchOptions), request_body = NewBatch<ImportedConsent>, responses((status = 207, body = Batch)))]
 #[post("/consents/batch")]
 pub async fn batch_create_consents(
     caller: Caller,
     options: Query<BatchOptions>,
-    import: Json<ConsentImport>,
+    batch: Items<ImportedConsent>,
 ) -> Result<Reply> {
     let grant = caller.must(Scope::ConsentsWrite)?;
-    grant.charge(import.items.len())?;
+    grant.charge(batch.count())?;
     grant
         .write(move |tx| {
-            let results = import.record(tx)?;
+            let results = batch.results(Import { items: batch.read() }.record(tx)?);
             note(tx, &results)?;
             if options.is_atomic() { all(results) } else { Ok(Batch::of(results)) }
         })
@@ -80,7 +70,12 @@ fn note(tx: &mut Tx, results: &[Result<(u16, Uuid)>]) -> Result<()> {
     audit::record(tx, Event { action, resource_id: None, before: None, after: Some(counts) })
 }
 
-impl ConsentImport {
+/// Consents that could be read.
+struct Import<'a> {
+    items: &'a [ImportedConsent],
+}
+
+impl Import<'_> {
     /// The results are in the order of the items.
     fn record(&self, tx: &mut Tx) -> Result<Vec<Result<(u16, Uuid)>>> {
         let said: Vec<Result<Decision>> = self.items.iter().map(|item| item.decision(tx)).collect();

@@ -146,7 +146,7 @@ pub struct ConsentEvidence {
     #[schema(example = "2026-03", min_length = 1, max_length = 100)]
     pub text_version: Option<String>,
     /// Where a signed form, a recording or a picture is kept.
-    #[validate(custom(function = "web_address"))]
+    #[validate(custom(function = "crate::values::valid::url"), length(max = 2000))]
     #[schema(max_length = 2000)]
     pub document_url: Option<String>,
 }
@@ -163,14 +163,6 @@ fn ip_address(text: &str) -> Result<(), ValidationError> {
     let is_address = text.parse::<IpAddr>().is_ok();
     let expected = "must be an IPv4 or IPv6 address";
     if is_address { Ok(()) } else { Err(fault("invalid_ip", expected)) }
-}
-
-/// For `#[validate]`: a page that a browser opens.
-fn web_address(text: &str) -> Result<(), ValidationError> {
-    let is_web = url::Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "https" | "http"));
-    let expected = "must be an http or https address of at most 2000 characters";
-    let fits = is_web && text.chars().count() <= 2000;
-    if fits { Ok(()) } else { Err(fault("invalid_url", expected)) }
 }
 
 fn fault(code: &'static str, expected: &'static str) -> ValidationError {

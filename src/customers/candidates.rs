@@ -15,7 +15,7 @@ use validator::Validate;
 pub use find::scan;
 
 use super::Customer;
-use super::merge::{self, MergeCause, MergeFields, MergeResult, NewMerge};
+use super::merge::{self, MergeCause, MergeResult, MergeSides, NewMerge};
 use crate::audit;
 use crate::auth::{Caller, Scope};
 use crate::db::keyset::{SortKey, SortKind};
@@ -107,7 +107,7 @@ pub struct MergeDecision {
     pub survivor_id: Option<Uuid>,
     /// Whose values count, where the default does not suit.
     #[validate(nested)]
-    pub fields: MergeFields,
+    pub fields: MergeSides,
 }
 
 /// A customer who may be the same person as another.

@@ -70,6 +70,12 @@ pub struct Held {
     pub is_verified: bool,
 }
 
+/// The customer who holds a mark, or 404.
+pub fn holder(conn: &mut Conn, mark: &Mark) -> Result<Uuid> {
+    let held = holders(conn, &[mark.key()])?.into_values().next();
+    held.map(|held| held.customer_id).ok_or_else(Error::not_found)
+}
+
 /// Who holds each of these marks.
 pub fn holders(conn: &mut Conn, keys: &[MarkKey]) -> Result<HashMap<MarkKey, Held>> {
     if keys.is_empty() {

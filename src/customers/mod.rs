@@ -51,6 +51,7 @@ pub fn routes(api: &mut ServiceConfig) {
         .service(search::search_customers)
         .service(search::lookup_customer)
         .service(upsert::upsert_customer)
+        .service(upsert::get_customer_by_external_id)
         .service(get_customer)
         .service(update_customer)
         .service(delete_customer)

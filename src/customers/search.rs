@@ -229,9 +229,7 @@ pub async fn lookup_customer(caller: Caller, lookup: Query<CustomerLookup>) -> R
         })?;
     grant
         .read(move |conn| {
-            let holders = identities::holders(conn, &[mark.key()])?;
-            let held = holders.into_values().next().ok_or_else(Error::not_found)?;
-            Customer::find(conn, held.customer_id).map(Found)
+            identities::holder(conn, &mark).and_then(|id| Customer::find(conn, id)).map(Found)
         })
         .await
 }

@@ -1,10 +1,7 @@
 //! Creating or updating by an outside key, and creating many at once: what integrations call first.
 
-use actix_web::{post, put};
-use serde::Deserialize;
-use utoipa::ToSchema;
+use actix_web::{get, post, put};
 use uuid::Uuid;
-use validator::Validate;
 
 use super::identities::{self, Mark};
 use super::requests::{CustomerPatch, NewCustomer};
@@ -16,34 +13,28 @@ use crate::db::json::Jsonb;
 use crate::error::{Code, Error, Result};
 use crate::external_ids::ExternalId;
 use crate::http::batch::all;
-use crate::http::{Batch, BatchOptions, IfMatch, IfNoneMatch, Json, Path, Query, Reply, Upserted};
-
-/// Customers to create, each on its own.
-#[derive(Debug, Clone, Deserialize, Validate, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct NewCustomerBatch {
-    /// 1 to 1000 customers.
-    #[validate(custom(function = "crate::values::valid::batch"))]
-    #[schema(min_items = 1, max_items = 1000)]
-    pub items: Vec<NewCustomer>,
-}
+use crate::http::{
+    Batch, BatchOptions, Found, IfMatch, IfNoneMatch, Items, Json, NewBatch, Path, Query, Reply,
+    Upserted,
+};
 
 /// Create up to 1000 customers
 ///
 /// Each item is created or refused on its own, unless `atomic` is set.
-#[utoipa::path(tag = "customers", security(("bearer" = ["customers:write"])), params(BatchOptions), responses((status = 207, body = Batch)))]
+#[utoipa::path(tag = "customers", security(("bearer" = ["customers:write"])), params(BatchOptions), request_body = NewBatch<NewCustomer>, responses((status = 207, body = Batch)))]
 #[post("/customers/batch")]
 pub async fn batch_create_customers(
     caller: Caller,
     options: Query<BatchOptions>,
-    batch: Json<NewCustomerBatch>,
+    batch: Items<NewCustomer>,
 ) -> Result<Reply> {
     let grant = caller.must(Scope::CustomersWrite)?;
-    grant.charge(batch.items.len())?;
+    grant.charge(batch.count())?;
     grant
         .write(move |tx| {
-            let made = create_many(tx, &batch.items)?;
-            let results = made.into_iter().map(|made| made.map(|customer| (201, customer.id)));
+            let made = create_many(tx, batch.read())?;
+            let made = made.into_iter().map(|made| made.map(|customer| (201, customer.id)));
+            let results = batch.results(made.collect());
             if options.is_atomic() { all(results) } else { Ok(Batch::of(results)) }
         })
         .await
@@ -64,7 +55,7 @@ pub async fn upsert_customer(
     if_none_match: IfNoneMatch,
     patch: Json<CustomerPatch>,
 ) -> Result<Reply> {
-    let reference = ExternalId::from_path(reference.into_inner())?;
+    let reference = ExternalId::from_upsert(reference.into_inner(), patch.external_ids.as_ref())?;
     let grant = caller.must(Scope::CustomersWrite)?;
     grant
         .write(move |tx| {
@@ -77,6 +68,25 @@ pub async fn upsert_customer(
                 Some(held) => update(tx, held.customer_id, &patch, &reference, if_match),
                 None => insert(tx, &patch, &reference),
             }
+        })
+        .await
+}
+
+/// Get a customer by its id in an outside system
+#[utoipa::path(tag = "customers", security(("bearer" = ["customers:read"])),
+    params(("source" = String, Path, description = "The outside system"), ("external_id" = String, Path, description = "The customer's id there")),
+    responses((status = 200, body = Customer)))]
+#[get("/customers/external/{source}/{external_id}")]
+pub async fn get_customer_by_external_id(
+    caller: Caller,
+    reference: Path<(String, String)>,
+) -> Result<Reply> {
+    let reference = ExternalId::from_path(reference.into_inner())?;
+    let grant = caller.must(Scope::CustomersRead)?;
+    grant
+        .read(move |conn| {
+            let id = identities::holder(conn, &Mark::external(&reference))?;
+            Customer::find(conn, id).map(Found)
         })
         .await
 }

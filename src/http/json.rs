@@ -15,6 +15,7 @@ use validator::{Validate, ValidationError, ValidationErrors, ValidationErrorsKin
 
 use super::idempotency::BodyDigest;
 use super::objects::Strict;
+use super::words;
 use crate::app::App;
 use crate::db::pool::CHECKOUT_TIMEOUT;
 use crate::error::{Code, Error, FieldError, Result};
@@ -53,16 +54,26 @@ impl<T: DeserializeOwned + Validate + Send + 'static> FromRequest for Json<T> {
     type Future = LocalBoxFuture<'static, Result<Self>>;
 
     fn from_request(req: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let (req, mut payload) = (req.clone(), payload.take());
-        Box::pin(async move {
-            let app = App::of(&req);
-            super::body::check_content_type(&req, &["application/merge-patch+json"])?;
-            let (limit, deadline) = (app.config.body_limit_bytes, app.config.body_timeout);
-            let bytes = super::body::read(&mut payload, &req, limit, deadline).await?;
-            BodyDigest::remember(&req, &bytes);
-            in_turn(&req, bytes, parse).await.map(Json)
-        })
+        let body = taken_in(req, payload, |bytes| parse(bytes));
+        Box::pin(async move { body.await.map(Json) })
     }
+}
+
+/// Takes in a JSON body and has it parsed when it is its turn.
+pub fn taken_in<T: Send + 'static>(
+    req: &HttpRequest,
+    payload: &mut Payload,
+    parse: fn(&Bytes) -> Result<T>,
+) -> LocalBoxFuture<'static, Result<T>> {
+    let (req, mut payload) = (req.clone(), payload.take());
+    Box::pin(async move {
+        let app = App::of(&req);
+        super::body::check_content_type(&req, &["application/merge-patch+json"])?;
+        let (limit, deadline) = (app.config.body_limit_bytes, app.config.body_timeout);
+        let bytes = super::body::read(&mut payload, &req, limit, deadline).await?;
+        BodyDigest::remember(&req, &bytes);
+        in_turn(&req, bytes, parse).await
+    })
 }
 
 /// Parses a body; a large one when it is its turn, which is given back when the request is answered.
@@ -87,7 +98,7 @@ async fn turn(app: &App) -> Result<OwnedSemaphorePermit> {
 }
 
 /// Scans, parses and validates one JSON document.
-pub fn parse<T: DeserializeOwned + Validate>(bytes: &Bytes) -> Result<T> {
+pub fn parse<T: DeserializeOwned + Validate>(bytes: &[u8]) -> Result<T> {
     scan(bytes)?;
     let value: T = parse_unchecked(bytes)?;
     value.validate().map_err(|errors| Error::invalid(field_errors(&errors)))?;
@@ -102,7 +113,8 @@ pub fn part<T: DeserializeOwned + Validate>(value: serde_json::Value) -> Result<
     Ok(value)
 }
 
-fn parse_unchecked<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
+/// Parses what the caller checks.
+pub fn parse_unchecked<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
     let mut source = serde_json::Deserializer::from_slice(bytes);
     serde_path_to_error::deserialize(Strict(&mut source)).map_err(|error| explain(&error))
 }
@@ -134,19 +146,28 @@ fn explain(error: &serde_path_to_error::Error<serde_json::Error>) -> Error {
             format!("`{name}` is required"),
         );
     }
-    Error::field(parent, "invalid_type", without_value(text))
+    let detail = in_words(&parent, text);
+    Error::field(parent, "invalid_type", detail)
 }
 
-/// Serde quotes the value it did not expect; a problem never echoes values.
-fn without_value(text: &str) -> String {
-    match (text.strip_prefix("invalid type: "), text.split_once(", expected ")) {
-        (Some(rest), Some((_, expected))) => {
-            let kind = rest.split([' ', ',']).next().unwrap_or("value");
-            format!("expected {expected}, found {kind}")
-        }
-        (None, Some((_, expected))) => format!("expected {expected}"),
-        _ => text.to_owned(),
+/// What has to be sent at a place of the body.
+fn in_words(pointer: &str, said: &str) -> String {
+    let name = pointer.rsplit('/').next().unwrap_or_default();
+    let wrong = words::plain(name, said);
+    match pointer.strip_prefix("#/") {
+        _ if !words::is_demand(&wrong) => wrong,
+        None => format!("the body {wrong}"),
+        Some(place) => format!("`{place}` {wrong}"),
     }
+}
+
+/// For `deserialize_with`: a time that is named like a day.
+pub fn time<'de, D, T>(source: D) -> Result<T, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: serde::Deserialize<'de>,
+{
+    T::deserialize(source).map_err(|_not_a_time| D::Error::custom(words::TIME))
 }
 
 fn pointer(path: &serde_path_to_error::Path) -> String {

@@ -22,12 +22,13 @@ pub mod service_config;
 #[cfg(test)]
 mod testing;
 pub mod unread;
+mod words;
 
 pub use actix_web::web::Path;
-pub use batch::{Batch, BatchOptions, BatchResult};
+pub use batch::{Batch, BatchOptions, BatchResult, Items, NewBatch};
 pub use conditional::{IfMatch, IfNoneMatch};
 pub use json::Json;
 pub use page::{List, Page};
-pub use query::{AnyOf, Query};
+pub use query::{AnyOf, Exact, Query};
 pub use reply::{Created, Found, NoContent, Reply, Upserted, Versioned};
 pub use service_config::ServiceConfig;

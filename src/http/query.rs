@@ -11,6 +11,7 @@ use serde::de::{DeserializeOwned, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use std::future::{Ready, ready};
 
+use super::words;
 use crate::error::{Error, Result};
 
 /// Query parameters of one struct; several extractors may each take their own from one query.
@@ -45,7 +46,12 @@ pub fn parse<T: DeserializeOwned>(query: &str) -> Result<T> {
         // A parameter that is missing has no path; its name stands in the message.
         let missing = text.strip_prefix("missing field `").and_then(|rest| rest.split('`').next());
         let name = missing.unwrap_or(path.split(['.', '[']).next().unwrap_or_default()).to_owned();
-        Error::parameter(&name, format!("`{name}`: {text}"))
+        if missing.is_some() {
+            return Error::parameter(&name, format!("`{name}` is required"));
+        }
+        let wrong = words::plain(&name, &text);
+        let colon = if words::is_demand(&wrong) { "" } else { ":" };
+        Error::parameter(&name, format!("`{name}`{colon} {wrong}"))
     })
 }
 
@@ -73,6 +79,32 @@ where
 {
     fn deserialize<D: Deserializer<'de>>(source: D) -> Result<Self, D::Error> {
         source.deserialize_seq(Lists(PhantomData))
+    }
+}
+
+/// A text that is compared as it stands: one with `*`, as other operations know it, is refused rather
+/// than found nowhere.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Exact(pub String);
+
+impl FromStr for Exact {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.contains('*') {
+            true => {
+                Err("must be whole words: `*` is known to the change feed and to webhooks alone")
+            }
+            false => Ok(Self(text.to_owned())),
+        }
+    }
+}
+
+impl AnyOf<Exact> {
+    /// The texts; `None` where the filter was not given.
+    pub fn texts(&self) -> Option<Vec<String>> {
+        Some(self.given()?.iter().map(|Exact(text)| text.clone()).collect())
     }
 }
 

@@ -61,6 +61,7 @@ pub fn normalise(document: &mut Value) {
     }
     for (name, schema) in map_at(&mut document["components"], "schemas") {
         normalise_schema(schema);
+        walk::each_schema(schema, &mut tell_defaults);
         if name.ends_with("Patch") {
             loosen(schema);
         }
@@ -81,6 +82,24 @@ fn normalise_schema(schema: &mut Value) {
             required.sort_by(|a, b| a.as_str().cmp(&b.as_str()));
         }
     });
+}
+
+/// Says in words what a property is where it is left out: generators of TypeScript take what has a
+/// `default` for something that must be given. Null, nothing and no items go without saying.
+fn tell_defaults(map: &mut Schema) {
+    for property in map.get_mut("properties").and_then(Value::as_object_mut).into_iter().flatten() {
+        let Some(property) = property.1.as_object_mut() else { continue };
+        let value = match property.remove("default") {
+            None | Some(Value::Null | Value::Array(_) | Value::Object(_)) => continue,
+            Some(Value::String(text)) => text,
+            Some(value) => value.to_string(),
+        };
+        let said = property.get("description").and_then(Value::as_str).unwrap_or_default();
+        if !said.contains("unless said otherwise") {
+            let said = format!("{said} It is `{value}` unless said otherwise.");
+            property.insert("description".into(), said.trim_start().into());
+        }
+    }
 }
 
 fn is_object(map: &Schema) -> bool {

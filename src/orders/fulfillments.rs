@@ -48,7 +48,7 @@ pub struct NewFulfillment {
     #[schema(example = "1Z2345", max_length = 200)]
     pub tracking_number: Option<String>,
     /// Where to follow it.
-    #[validate(url, length(max = 2000))]
+    #[validate(custom(function = "valid::url"), length(max = 2000))]
     #[schema(example = "https://post.example.com/1Z2345", max_length = 2000)]
     pub tracking_url: Option<String>,
     /// When; the order's `source_updated_at` where that is sent along, or now, unless said otherwise.

@@ -31,14 +31,14 @@ pub use write::{change, create, create_each, delete, locked, upsert, was_deleted
 use crate::auth::{Caller, Scope};
 use crate::db::{Conn, Tx, WorkspaceId};
 use crate::error::{Error, Result};
-use crate::external_ids::ExternalId;
+use crate::external_ids::{self, ExternalId, Owner};
 use crate::http::{
-    Batch, BatchOptions, Created, Found, IfMatch, IfNoneMatch, Json, NoContent, Path, Query, Reply,
-    ServiceConfig,
+    Batch, BatchOptions, Created, Found, IfMatch, IfNoneMatch, Items, Json, NewBatch, NoContent,
+    Path, Query, Reply, ServiceConfig,
 };
 use crate::schema::orders;
 use crate::sources::Told;
-use requests::{NewOrderBatch, OrderCancellation};
+use requests::OrderCancellation;
 use types::{OrderRow, OrderStatus};
 
 pub fn routes(api: &mut ServiceConfig) {
@@ -46,6 +46,7 @@ pub fn routes(api: &mut ServiceConfig) {
         .service(create_order)
         .service(batch_upsert_orders)
         .service(upsert_order)
+        .service(get_order_by_external_id)
         .service(get_order)
         .service(update_order)
         .service(cancel_order)
@@ -75,16 +76,16 @@ async fn create_order(caller: Caller, new: Json<NewOrder>) -> Result<Reply> {
 ///
 /// An order that is known by one of its outside ids is changed (status 200), another one is made
 /// (201). Each item is recorded or refused on its own, unless `atomic` is set.
-#[utoipa::path(tag = "orders", security(("bearer" = ["orders:write"])), params(BatchOptions), responses((status = 207, body = Batch)))]
+#[utoipa::path(tag = "orders", security(("bearer" = ["orders:write"])), params(BatchOptions), request_body = NewBatch<NewOrder>, responses((status = 207, body = Batch)))]
 #[post("/orders/batch")]
 async fn batch_upsert_orders(
     caller: Caller,
     options: Query<BatchOptions>,
-    batch: Json<NewOrderBatch>,
+    batch: Items<NewOrder>,
 ) -> Result<Reply> {
     let grant = caller.must(Scope::OrdersWrite)?;
-    grant.charge(batch.items.len())?;
-    grant.write(move |tx| write::record_many(tx, &batch.items, options.is_atomic())).await
+    grant.charge(batch.count())?;
+    grant.write(move |tx| write::record_many(tx, &batch, options.is_atomic())).await
 }
 
 /// Record or change an order by its id in an outside system
@@ -103,10 +104,29 @@ async fn upsert_order(
     if_none_match: IfNoneMatch,
     patch: Json<OrderPatch>,
 ) -> Result<Reply> {
-    let reference = ExternalId::from_path(reference.into_inner())?;
+    let reference = ExternalId::from_upsert(reference.into_inner(), patch.external_ids.as_ref())?;
     let grant = caller.must(Scope::OrdersWrite)?;
     let conditions = (if_match, if_none_match);
     grant.write(move |tx| write::upsert(tx, &patch, &reference, conditions, Told::ByCaller)).await
+}
+
+/// Get an order by its id in an outside system
+#[utoipa::path(tag = "orders", security(("bearer" = ["orders:read"])),
+    params(("source" = String, Path, description = "The outside system"), ("external_id" = String, Path, description = "The order's id there")),
+    responses((status = 200, body = Order)))]
+#[get("/orders/external/{source}/{external_id}")]
+async fn get_order_by_external_id(
+    caller: Caller,
+    reference: Path<(String, String)>,
+) -> Result<Reply> {
+    let reference = ExternalId::from_path(reference.into_inner())?;
+    let grant = caller.must(Scope::OrdersRead)?;
+    grant
+        .read(move |conn| {
+            let id = external_ids::resolve(conn, Owner::Order, &reference)?;
+            Order::find(conn, id).map(Found)
+        })
+        .await
 }
 
 /// Get an order

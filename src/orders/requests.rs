@@ -68,9 +68,24 @@ pub struct NewLineItem {
 /// An order to be recorded. All amounts are in its currency.
 #[derive(Debug, Clone, Serialize, Deserialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({
+    "source": "shop", "number": "#1001", "currency": "EUR",
+    "customer": { "external_id": { "source": "shop", "id": "7310211" } },
+    "email": "ada@shop.example.com", "financial_status": "paid",
+    "line_items": [{
+        "sku": "ROPE-60-BLUE", "name": "Single rope 9.5 mm, 60 m", "quantity": 1,
+        "unit_price": { "amount": 14990, "currency": "EUR" }
+    }],
+    "discount_codes": ["SPRING10"], "discount_total": { "amount": 1499, "currency": "EUR" },
+    "shipping_total": { "amount": 490, "currency": "EUR" }, "is_tax_included": true,
+    "placed_at": "2026-03-14T08:00:00Z"
+}))]
 pub struct NewOrder {
-    /// The system the order comes from; `api` unless said otherwise.
-    #[validate(length(min = 1, max = 100))]
+    /// The system the order comes from; `api` unless said otherwise. `ecrm` is ours.
+    #[validate(
+        length(min = 1, max = 100),
+        custom(function = "crate::touchpoints::touchpoint_source")
+    )]
     #[schema(example = "shop", min_length = 1, max_length = 100)]
     pub source: Option<String>,
     /// Currency of every amount, ISO 4217.
@@ -213,6 +228,15 @@ impl NewOrder {
 /// replace, `attributes` merge. All amounts are in the order's currency.
 #[derive(Debug, Clone, Default, Deserialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({
+    "number": "#1001", "currency": "EUR", "email": "ada@shop.example.com",
+    "financial_status": "paid",
+    "line_items": [{
+        "sku": "ROPE-60-BLUE", "name": "Single rope 9.5 mm, 60 m", "quantity": 1,
+        "unit_price": { "amount": 14990, "currency": "EUR" }
+    }],
+    "shipping_total": { "amount": 490, "currency": "EUR" }, "is_tax_included": true
+}))]
 pub struct OrderPatch {
     /// Currency of every amount, ISO 4217; it cannot change.
     #[serde(default, deserialize_with = "never_null")]
@@ -430,16 +454,6 @@ impl From<NewOrder> for OrderPatch {
             payment: None,
         }
     }
-}
-
-/// Orders to be recorded, each on its own.
-#[derive(Debug, Clone, Deserialize, Validate, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct NewOrderBatch {
-    /// 1 to 1000 orders.
-    #[validate(custom(function = "crate::values::valid::batch"))]
-    #[schema(min_items = 1, max_items = 1000)]
-    pub items: Vec<NewOrder>,
 }
 
 /// Why and when an order is cancelled.

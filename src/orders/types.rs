@@ -237,6 +237,37 @@ pub struct LineItem {
 
 /// What a customer bought.
 #[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(example = json!({
+    "id": "0192f0c1-2a3b-7c4d-8e5f-60718293a4b5", "source": "shop",
+    "external_ids": [{ "source": "shop", "id": "1001" }], "number": "#1001",
+    "customer_id": "0192f0c1-2a3b-7c4d-8e5f-60718293a4b6", "email": "ada@shop.example.com",
+    "phone": null, "status": "open", "financial_status": "paid",
+    "fulfillment_status": "unfulfilled", "currency": "EUR",
+    "line_items": [{
+        "id": "0192f0c1-2a3b-7c4d-8e5f-60718293a4b7", "external_id": "1071823172",
+        "product_id": "0192f0c1-2a3b-7c4d-8e5f-60718293a4b8", "sku": "ROPE-60-BLUE",
+        "name": "Single rope 9.5 mm, 60 m", "variant": null, "quantity": 1,
+        "unit_price": { "amount": 14990, "currency": "EUR" },
+        "discount_total": { "amount": 0, "currency": "EUR" },
+        "tax_total": { "amount": 0, "currency": "EUR" },
+        "total": { "amount": 14990, "currency": "EUR" },
+        "fulfilled_quantity": 0, "returned_quantity": 0
+    }],
+    "subtotal": { "amount": 14990, "currency": "EUR" },
+    "discount_total": { "amount": 1499, "currency": "EUR" },
+    "tax_total": { "amount": 2330, "currency": "EUR" },
+    "shipping_total": { "amount": 490, "currency": "EUR" },
+    "fee_total": { "amount": 0, "currency": "EUR" },
+    "total": { "amount": 13981, "currency": "EUR" },
+    "paid_total": { "amount": 13981, "currency": "EUR" },
+    "refunded_total": { "amount": 0, "currency": "EUR" }, "is_tax_included": true,
+    "channel_id": null, "cart_id": null, "billing_address": null, "shipping_address": null,
+    "discount_codes": ["SPRING10"], "utm": null, "note": null, "cancel_reason": null,
+    "placed_at": "2026-03-14T08:00:00Z", "paid_at": "2026-03-14T08:00:00Z",
+    "fulfilled_at": null, "cancelled_at": null, "source_updated_at": null, "attributes": {},
+    "tags": ["gift"], "version": 1, "created_at": "2026-03-14T08:00:01Z",
+    "updated_at": "2026-03-14T08:00:01Z", "deleted_at": null
+}))]
 pub struct Order {
     /// Unique id, a UUIDv7.
     pub id: Uuid,

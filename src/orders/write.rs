@@ -29,7 +29,7 @@ use crate::db::json::Jsonb;
 use crate::error::{Code, Error, Result};
 use crate::external_ids::{self, ExternalId, Owner};
 use crate::http::batch::one_by_one;
-use crate::http::{Batch, IfMatch, IfNoneMatch, Upserted};
+use crate::http::{Batch, IfMatch, IfNoneMatch, Items, Upserted};
 use crate::journal;
 use crate::schema::orders as o;
 use crate::sources::{Told, is_older};
@@ -73,8 +73,8 @@ pub fn create(tx: &mut Tx, new: &NewOrder, told: Told) -> Result<Order> {
 }
 
 /// Records orders, each in its own savepoint: what an outside id is known of already is changed.
-pub fn record_many(tx: &mut Tx, items: &[NewOrder], is_atomic: bool) -> Result<Batch> {
-    journal::expect(tx, items.iter().flat_map(NewOrder::times))?;
+pub fn record_many(tx: &mut Tx, items: &Items<NewOrder>, is_atomic: bool) -> Result<Batch> {
+    journal::expect(tx, items.read().iter().flat_map(NewOrder::times))?;
     one_by_one(tx, items, is_atomic, |tx, new| {
         let references: Vec<&ExternalId> = new.external_ids.iter().collect();
         let known = external_ids::find_many(tx, Owner::Order, &references)?;

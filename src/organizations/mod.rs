@@ -13,16 +13,16 @@ use uuid::Uuid;
 
 pub use list::{OrganizationFilter, count_matching, matching};
 pub use memberships::{Membership, join, memberships_of, primary_organizations};
-pub use types::{NewOrganization, NewOrganizationBatch, Organization, OrganizationPatch};
+pub use types::{NewOrganization, Organization, OrganizationPatch};
 pub use write::{create, create_each, delete, upsert};
 
 use crate::auth::{Caller, Scope};
 use crate::db::{Conn, Tx, WorkspaceId};
 use crate::error::{Error, Result};
-use crate::external_ids::ExternalId;
+use crate::external_ids::{self, ExternalId, Owner};
 use crate::http::{
-    Batch, BatchOptions, Created, Found, IfMatch, IfNoneMatch, Json, NoContent, Path, Query, Reply,
-    ServiceConfig,
+    Batch, BatchOptions, Created, Found, IfMatch, IfNoneMatch, Items, Json, NewBatch, NoContent,
+    Path, Query, Reply, ServiceConfig,
 };
 use crate::schema::organizations;
 
@@ -31,6 +31,7 @@ pub fn routes(api: &mut ServiceConfig) {
         .service(create_organization)
         .service(batch_create_organizations)
         .service(upsert_organization)
+        .service(get_organization_by_external_id)
         .service(get_organization)
         .service(update_organization)
         .service(delete_organization)
@@ -55,16 +56,16 @@ async fn create_organization(caller: Caller, new: Json<NewOrganization>) -> Resu
 /// Create up to 1000 organizations
 ///
 /// Each item is created or refused on its own, unless `atomic` is set.
-#[utoipa::path(tag = "organizations", security(("bearer" = ["organizations:write"])), params(BatchOptions), responses((status = 207, body = Batch)))]
+#[utoipa::path(tag = "organizations", security(("bearer" = ["organizations:write"])), params(BatchOptions), request_body = NewBatch<NewOrganization>, responses((status = 207, body = Batch)))]
 #[post("/organizations/batch")]
 async fn batch_create_organizations(
     caller: Caller,
     options: Query<BatchOptions>,
-    batch: Json<NewOrganizationBatch>,
+    batch: Items<NewOrganization>,
 ) -> Result<Reply> {
     let grant = caller.must(Scope::OrganizationsWrite)?;
-    grant.charge(batch.items.len())?;
-    grant.write(move |tx| write::create_many(tx, &batch.items, options.is_atomic())).await
+    grant.charge(batch.count())?;
+    grant.write(move |tx| write::create_many(tx, &batch, options.is_atomic())).await
 }
 
 /// Create or update an organization by its id in an outside system
@@ -82,9 +83,28 @@ async fn upsert_organization(
     if_none_match: IfNoneMatch,
     patch: Json<OrganizationPatch>,
 ) -> Result<Reply> {
-    let reference = ExternalId::from_path(reference.into_inner())?;
+    let reference = ExternalId::from_upsert(reference.into_inner(), patch.external_ids.as_ref())?;
     let grant = caller.must(Scope::OrganizationsWrite)?;
     grant.write(move |tx| write::upsert(tx, &patch, &reference, (if_match, if_none_match))).await
+}
+
+/// Get an organization by its id in an outside system
+#[utoipa::path(tag = "organizations", security(("bearer" = ["organizations:read"])),
+    params(("source" = String, Path, description = "The outside system"), ("external_id" = String, Path, description = "The organization's id there")),
+    responses((status = 200, body = Organization)))]
+#[get("/organizations/external/{source}/{external_id}")]
+async fn get_organization_by_external_id(
+    caller: Caller,
+    reference: Path<(String, String)>,
+) -> Result<Reply> {
+    let reference = ExternalId::from_path(reference.into_inner())?;
+    let grant = caller.must(Scope::OrganizationsRead)?;
+    grant
+        .read(move |conn| {
+            let id = external_ids::resolve(conn, Owner::Organization, &reference)?;
+            Organization::find(conn, id).map(Found)
+        })
+        .await
 }
 
 /// Get an organization

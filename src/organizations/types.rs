@@ -196,16 +196,6 @@ impl OrganizationPatch {
     }
 }
 
-/// Organizations to create, each on its own.
-#[derive(Debug, Clone, Deserialize, Validate, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct NewOrganizationBatch {
-    /// 1 to 1000 organizations.
-    #[validate(custom(function = "crate::values::valid::batch"))]
-    #[schema(min_items = 1, max_items = 1000)]
-    pub items: Vec<NewOrganization>,
-}
-
 /// For `#[validate]`: host names with at least two labels, in lower case (RFC 1035, 2.3.4).
 fn valid_domains(domains: &[String]) -> Result<(), ValidationError> {
     if domains.iter().all(|domain| is_domain(domain)) {

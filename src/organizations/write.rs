@@ -14,7 +14,7 @@ use crate::db::json::Jsonb;
 use crate::error::{Code, Error, OnConstraint, Result};
 use crate::external_ids::{self, ExternalId, Owner};
 use crate::http::batch::one_by_one;
-use crate::http::{Batch, IfMatch, IfNoneMatch, Upserted};
+use crate::http::{Batch, IfMatch, IfNoneMatch, Items, Upserted};
 use crate::journal::{Change, differences, record};
 use crate::schema::organizations;
 use crate::values::text::search_key;
@@ -26,7 +26,7 @@ pub fn create(tx: &mut Tx, new: &NewOrganization) -> Result<Organization> {
 }
 
 /// Makes organizations, each in its own savepoint; the first refusal ends an atomic batch.
-pub fn create_many(tx: &mut Tx, items: &[NewOrganization], is_atomic: bool) -> Result<Batch> {
+pub fn create_many(tx: &mut Tx, items: &Items<NewOrganization>, is_atomic: bool) -> Result<Batch> {
     let definitions = Definitions::load(tx, AttributeResource::Organization)?;
     one_by_one(tx, items, is_atomic, |tx, new| Ok((201, new.insert(tx, &definitions)?.id)))
 }

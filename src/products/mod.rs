@@ -11,7 +11,7 @@ use diesel::prelude::*;
 use uuid::Uuid;
 
 pub use list::{ProductFilter, count_matching, matching};
-pub use types::{NewProduct, NewProductBatch, Product, ProductPatch};
+pub use types::{NewProduct, Product, ProductPatch};
 pub use write::{create, create_each, delete, upsert};
 
 use crate::auth::{Caller, Scope};
@@ -19,8 +19,8 @@ use crate::db::{Conn, Tx, WorkspaceId};
 use crate::error::{FieldError, Result};
 use crate::external_ids::{self, ExternalId, Owner};
 use crate::http::{
-    Batch, BatchOptions, Created, Found, IfMatch, IfNoneMatch, Json, NoContent, Path, Query, Reply,
-    ServiceConfig,
+    Batch, BatchOptions, Created, Found, IfMatch, IfNoneMatch, Items, Json, NewBatch, NoContent,
+    Path, Query, Reply, ServiceConfig,
 };
 use crate::schema::products;
 
@@ -29,6 +29,7 @@ pub fn routes(api: &mut ServiceConfig) {
         .service(create_product)
         .service(batch_create_products)
         .service(upsert_product)
+        .service(get_product_by_external_id)
         .service(get_product)
         .service(update_product)
         .service(delete_product)
@@ -46,19 +47,20 @@ async fn create_product(caller: Caller, new: Json<NewProduct>) -> Result<Reply> 
     grant.write(move |tx| write::create(tx, &new).map(Created)).await
 }
 
-/// Create up to 1000 products
+/// Record up to 1000 products
 ///
-/// Each item is created or refused on its own, unless `atomic` is set.
-#[utoipa::path(tag = "products", security(("bearer" = ["products:write"])), params(BatchOptions), responses((status = 207, body = Batch)))]
+/// A product that is known by one of its outside ids is changed (status 200), another one is made
+/// (201). Each item is recorded or refused on its own, unless `atomic` is set.
+#[utoipa::path(tag = "products", security(("bearer" = ["products:write"])), params(BatchOptions), request_body = NewBatch<NewProduct>, responses((status = 207, body = Batch)))]
 #[post("/products/batch")]
 async fn batch_create_products(
     caller: Caller,
     options: Query<BatchOptions>,
-    batch: Json<NewProductBatch>,
+    batch: Items<NewProduct>,
 ) -> Result<Reply> {
     let grant = caller.must(Scope::ProductsWrite)?;
-    grant.charge(batch.items.len())?;
-    grant.write(move |tx| write::create_many(tx, &batch.items, options.is_atomic())).await
+    grant.charge(batch.count())?;
+    grant.write(move |tx| write::record_many(tx, &batch, options.is_atomic())).await
 }
 
 /// Create or update a product by its id in an outside system
@@ -76,9 +78,28 @@ async fn upsert_product(
     if_none_match: IfNoneMatch,
     patch: Json<ProductPatch>,
 ) -> Result<Reply> {
-    let reference = ExternalId::from_path(reference.into_inner())?;
+    let reference = ExternalId::from_upsert(reference.into_inner(), patch.external_ids.as_ref())?;
     let grant = caller.must(Scope::ProductsWrite)?;
     grant.write(move |tx| write::upsert(tx, &patch, &reference, (if_match, if_none_match))).await
+}
+
+/// Get a product by its id in an outside system
+#[utoipa::path(tag = "products", security(("bearer" = ["products:read"])),
+    params(("source" = String, Path, description = "The outside system"), ("external_id" = String, Path, description = "The product's id there")),
+    responses((status = 200, body = Product)))]
+#[get("/products/external/{source}/{external_id}")]
+async fn get_product_by_external_id(
+    caller: Caller,
+    reference: Path<(String, String)>,
+) -> Result<Reply> {
+    let reference = ExternalId::from_path(reference.into_inner())?;
+    let grant = caller.must(Scope::ProductsRead)?;
+    grant
+        .read(move |conn| {
+            let id = external_ids::resolve(conn, Owner::Product, &reference)?;
+            Product::find(conn, id).map(Found)
+        })
+        .await
 }
 
 /// Get a product

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_with::rust::double_option;
 use utoipa::ToSchema;
 use uuid::Uuid;
-use validator::Validate;
+use validator::{Validate, ValidationError};
 
 use crate::attributes::Attributes;
 use crate::db::json::{Jsonb, RawJson};
@@ -50,7 +50,7 @@ pub struct Product {
     #[schema(example = "Ropes")]
     pub category: Option<String>,
     /// Price of one.
-    #[schema(value_type = Option<Money>)]
+    #[schema(value_type = Option<Money>, example = json!({ "amount": 14990, "currency": "EUR" }))]
     pub price: Option<RawJson>,
     /// Its page in the shop.
     #[schema(example = "https://shop.example.com/products/rope-60")]
@@ -121,21 +121,20 @@ pub struct NewProduct {
     #[schema(example = "Ropes", max_length = 500)]
     pub category: Option<String>,
     /// Price of one.
-    #[validate(nested)]
-    #[schema(value_type = Option<Money>)]
+    #[validate(nested, custom(function = "not_negative"))]
+    #[schema(value_type = Option<Money>, example = json!({ "amount": 14990, "currency": "EUR" }))]
     pub price: Option<Jsonb<Money>>,
     /// Its page in the shop.
-    #[validate(url, length(max = 2000))]
+    #[validate(custom(function = "crate::values::valid::url"), length(max = 2000))]
     #[schema(example = "https://shop.example.com/products/rope-60", max_length = 2000)]
     pub url: Option<String>,
     /// A picture of it.
-    #[validate(url, length(max = 2000))]
+    #[validate(custom(function = "crate::values::valid::url"), length(max = 2000))]
     #[schema(example = "https://shop.example.com/images/rope-60.jpg", max_length = 2000)]
     pub image_url: Option<String>,
     /// Whether it is on sale; `active` unless said otherwise.
-    #[serde(default = "active")]
-    #[schema(default = "active")]
-    pub status: ProductStatus,
+    #[diesel(skip_insertion)]
+    pub status: Option<ProductStatus>,
     /// Free fields; typed where an attribute definition says so.
     #[serde(default)]
     #[validate(custom(function = "crate::attributes::valid"))]
@@ -151,8 +150,12 @@ pub struct NewProduct {
     pub source_updated_at: Option<DateTime<Utc>>,
 }
 
-fn active() -> ProductStatus {
-    ProductStatus::Active
+/// For `#[validate]`: nobody is paid for taking it.
+fn not_negative(price: &Jsonb<Money>) -> Result<(), ValidationError> {
+    if price.amount >= 0 {
+        return Ok(());
+    }
+    Err(ValidationError::new("out_of_range").with_message("must not be negative".into()))
 }
 
 /// Changes to a product: absent fields are left alone, null clears what can be empty, arrays replace,
@@ -203,12 +206,12 @@ pub struct ProductPatch {
     pub price: Option<Option<Jsonb<Money>>>,
     /// Its page in the shop.
     #[serde(default, with = "double_option")]
-    #[validate(url, length(max = 2000))]
+    #[validate(custom(function = "crate::values::valid::url"), length(max = 2000))]
     #[schema(example = "https://shop.example.com/products/rope-60", max_length = 2000)]
     pub url: Option<Option<String>>,
     /// A picture of it.
     #[serde(default, with = "double_option")]
-    #[validate(url, length(max = 2000))]
+    #[validate(custom(function = "crate::values::valid::url"), length(max = 2000))]
     #[schema(example = "https://shop.example.com/images/rope-60.jpg", max_length = 2000)]
     pub image_url: Option<Option<String>>,
     /// Whether it is on sale.
@@ -233,6 +236,27 @@ pub struct ProductPatch {
     pub source_updated_at: Option<DateTime<Utc>>,
 }
 
+impl From<NewProduct> for ProductPatch {
+    /// What is said about a product that is there: what is not said, or empty, is left alone.
+    fn from(new: NewProduct) -> Self {
+        Self {
+            external_ids: Some(new.external_ids),
+            sku: new.sku.map(Some),
+            name: Some(new.name),
+            description: new.description.map(Some),
+            brand: new.brand.map(Some),
+            category: new.category.map(Some),
+            price: new.price.map(Some),
+            url: new.url.map(Some),
+            image_url: new.image_url.map(Some),
+            status: new.status,
+            attributes: Some(new.attributes).filter(|given| !given.0.0.is_empty()),
+            tags: Some(new.tags).filter(|tags| !tags.is_empty()),
+            source_updated_at: new.source_updated_at,
+        }
+    }
+}
+
 impl ProductPatch {
     /// The same fields for a product that does not exist yet; 422 without a name.
     pub fn into_new(self) -> Result<NewProduct> {
@@ -249,20 +273,10 @@ impl ProductPatch {
             price: self.price.flatten(),
             url: self.url.flatten(),
             image_url: self.image_url.flatten(),
-            status: self.status.unwrap_or_else(active),
+            status: self.status,
             attributes: self.attributes.unwrap_or_default(),
             tags: self.tags.unwrap_or_default(),
             source_updated_at: self.source_updated_at,
         })
     }
-}
-
-/// Products to create, each on its own.
-#[derive(Debug, Clone, Deserialize, Validate, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct NewProductBatch {
-    /// 1 to 1000 products.
-    #[validate(custom(function = "crate::values::valid::batch"))]
-    #[schema(min_items = 1, max_items = 1000)]
-    pub items: Vec<NewProduct>,
 }

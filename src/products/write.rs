@@ -5,7 +5,7 @@ use diesel::prelude::*;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::types::{NewProduct, Product, ProductPatch};
+use super::types::{NewProduct, Product, ProductPatch, ProductStatus};
 use super::{of, with_deleted};
 use crate::attributes::{self, AttributeResource, Attributes, Definitions};
 use crate::db::Tx;
@@ -13,7 +13,7 @@ use crate::db::json::Jsonb;
 use crate::error::{Code, Error, OnConstraint, Result};
 use crate::external_ids::{self, ExternalId, Owner};
 use crate::http::batch::one_by_one;
-use crate::http::{Batch, IfMatch, IfNoneMatch, Upserted};
+use crate::http::{Batch, IfMatch, IfNoneMatch, Items, Upserted};
 use crate::journal::{Change, differences, record};
 use crate::schema::products;
 use crate::sources::is_older;
@@ -25,10 +25,24 @@ pub fn create(tx: &mut Tx, new: &NewProduct) -> Result<Product> {
     new.insert(tx, &definitions)
 }
 
-/// Makes products, each in its own savepoint; the first refusal ends an atomic batch.
-pub fn create_many(tx: &mut Tx, items: &[NewProduct], is_atomic: bool) -> Result<Batch> {
+/// Records products, each in its own savepoint: what an outside id is known of already is changed.
+pub fn record_many(tx: &mut Tx, items: &Items<NewProduct>, is_atomic: bool) -> Result<Batch> {
     let definitions = Definitions::load(tx, AttributeResource::Product)?;
-    one_by_one(tx, items, is_atomic, |tx, new| Ok((201, new.insert(tx, &definitions)?.id)))
+    one_by_one(tx, items, is_atomic, |tx, new| {
+        let references: Vec<&ExternalId> = new.external_ids.iter().collect();
+        match external_ids::find_many(tx, Owner::Product, &references)?.first() {
+            None => Ok((201, new.insert(tx, &definitions)?.id)),
+            Some((.., id)) => {
+                external_ids::check_sources(&new.external_ids)?;
+                // Ids in systems that the item does not name stay.
+                let known: Vec<ExternalId> = Product::lock(tx, *id)?.external_ids.parse()?;
+                let joined = new.external_ids.iter().fold(known, |ids, one| one.joined_to(ids));
+                let mut patch = ProductPatch::from(new.clone());
+                patch.external_ids = Some(Jsonb(joined));
+                Ok((200, patch.apply(tx, *id, IfMatch(None))?.id))
+            }
+        }
+    })
 }
 
 /// Makes valid products, each in its own savepoint or not at all; the results are in the order of `new`.
@@ -88,6 +102,7 @@ impl NewProduct {
         let made: Option<Product> = diesel::insert_into(p::table)
             .values((
                 self,
+                p::status.eq(self.status.unwrap_or(ProductStatus::Active)),
                 p::workspace_id.eq(tx.workspace),
                 p::id.eq(id),
                 p::search_key.eq(text),

@@ -22,7 +22,7 @@ use crate::db::group::Group;
 use crate::error::Result;
 use crate::external_ids::ExternalId;
 use crate::http::reply::{IntoReply, Plain};
-use crate::http::{Batch, Json, Path, Query, Reply, ServiceConfig};
+use crate::http::{Batch, Items, Json, NewBatch, Path, Query, Reply, ServiceConfig};
 use crate::journal::touchpoint::{TouchpointContent, TouchpointContext, TouchpointSubject};
 use crate::journal::{self, Direction, OWN_SOURCE, Touchpoint, TouchpointActor};
 use crate::values::free::FreeObject;
@@ -180,16 +180,6 @@ fn touchpoint_value(value: &Money) -> Result<(), ValidationError> {
     Err(at(ValidationError::new("out_of_range").with_message(expected.into()), "/amount"))
 }
 
-/// Touchpoints to remember, each on its own.
-#[derive(Debug, Clone, Serialize, Deserialize, Validate, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct NewTouchpointBatch {
-    /// 1 to 1000 touchpoints.
-    #[validate(custom(function = "crate::values::valid::batch"))]
-    #[schema(min_items = 1, max_items = 1000)]
-    pub items: Vec<NewTouchpoint>,
-}
-
 /// How touchpoints are taken in.
 #[derive(Debug, Clone, Serialize, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -250,20 +240,21 @@ async fn create_touchpoint(
 /// Report up to 1000 touchpoints
 ///
 /// Each item is stored, recognised as a repeat (status 200) or refused on its own.
-#[utoipa::path(tag = "touchpoints", security(("bearer" = ["touchpoints:ingest"])), params(IngestOptions), responses((status = 207, body = Batch)))]
+#[utoipa::path(tag = "touchpoints", security(("bearer" = ["touchpoints:ingest"])), params(IngestOptions), request_body = NewBatch<NewTouchpoint>, responses((status = 207, body = Batch)))]
 #[post("/touchpoints/batch")]
 async fn batch_create_touchpoints(
     caller: Caller,
     options: Query<IngestOptions>,
-    batch: Json<NewTouchpointBatch>,
+    batch: Items<NewTouchpoint>,
 ) -> Result<Reply> {
     let grant = caller.must(Scope::TouchpointsIngest)?;
-    grant.charge(batch.items.len())?;
+    grant.charge(batch.count())?;
     let manner = options.manner();
     grant
         .write(move |tx| {
             let unknown = manner.begin(tx);
-            Ok(Batch::of(ingest::many(tx, &batch.items, unknown)?))
+            let taken = ingest::many(tx, batch.read(), unknown)?;
+            Ok(Batch::of(batch.results(taken)))
         })
         .await
 }

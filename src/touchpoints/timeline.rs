@@ -11,7 +11,7 @@ use crate::auth::{Caller, Scope};
 use crate::customers::{Customer, merge};
 use crate::db::{Conn, WorkspaceId, id};
 use crate::error::Result;
-use crate::http::{AnyOf, List, Page, Path, Query, Reply};
+use crate::http::{AnyOf, Exact, List, Page, Path, Query, Reply};
 use crate::journal::read::{self, Question, SORT};
 use crate::journal::{Direction, Touchpoint};
 use crate::organizations::Organization;
@@ -24,7 +24,7 @@ pub struct TimelineFilter {
     /// Any of these types.
     #[serde(default)]
     #[param(value_type = Option<Vec<String>>, style = Form, explode = false)]
-    pub r#type: AnyOf<String>,
+    pub r#type: AnyOf<Exact>,
     /// On any of these channels.
     #[serde(default)]
     #[param(value_type = Option<Vec<Uuid>>, style = Form, explode = false)]
@@ -82,8 +82,8 @@ impl TouchpointFilter {
 impl TimelineFilter {
     /// Those of a question that are asked for.
     pub fn apply(&self, mut question: Question) -> Question {
-        if let Some(kinds) = self.r#type.given() {
-            question = question.filter(touchpoints::type_.eq_any(kinds.clone()));
+        if let Some(kinds) = self.r#type.texts() {
+            question = question.filter(touchpoints::type_.eq_any(kinds));
         }
         if let Some(channels) = self.channel_id.given() {
             question = question.filter(touchpoints::channel_id.eq_any(channels.clone()));

@@ -6,6 +6,7 @@ use std::borrow::Cow;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use serde_json::Value;
+use url::Url;
 use validator::ValidationError;
 
 use super::{Email, Phone, country as countries, currency as currencies, json, locale as locales};
@@ -96,6 +97,17 @@ pub fn key(value: &str) -> Result<(), ValidationError> {
     let is_valid = starts && value.len() <= 100 && value.chars().all(is_word);
     let expected = "must be 1 to 100 lower-case letters, digits and `_`, beginning with a letter";
     ensure(is_valid, "invalid_key", expected)
+}
+
+/// An address that a browser can open and that runs nothing there: `invalid_url`.
+pub fn url(value: &str) -> Result<(), ValidationError> {
+    let expected = "must be a web address such as `https://shop.example.com/products/rope`";
+    ensure(is_web_address(value), "invalid_url", expected)
+}
+
+/// Whether a text is an `http` or `https` address, and nothing like `javascript:`.
+pub fn is_web_address(text: &str) -> bool {
+    Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
 }
 
 fn ensure(
@@ -199,9 +211,23 @@ mod tests {
     }
 
     #[test]
+    fn an_address_is_one_of_the_web() {
+        for good in ["https://shop.example.com", "http://[::1]:80/a?b#c", "HTTPS://x.example"] {
+            assert!(url(good).is_ok(), "{good}");
+        }
+        let scripts =
+            ["javascript:alert(1)", " javascript:alert(1)", "data:text/html,x", "vbscript:x"];
+        let others =
+            ["ftp://x.example/", "//x.example/a", "/a", "x.example", "https://", "mailto:a@b.c"];
+        for bad in scripts.iter().chain(&others) {
+            assert!(url(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
     fn a_message_says_what_is_expected_and_not_what_was_given() {
         let secret = "secret-text";
-        let checks = [email, phone, locale, country, currency, timezone];
+        let checks = [email, phone, locale, country, currency, timezone, url];
         for check in checks {
             let message = check(secret).unwrap_err().message.unwrap();
             assert!(message.starts_with("must be") && !message.contains(secret));

@@ -102,10 +102,10 @@ pub struct WebhookAttempt {
     #[schema(example = "timeout")]
     pub error: Option<String>,
     /// The headers that were sent.
-    #[schema(value_type = FreeObject)]
+    #[schema(value_type = FreeObject, example = json!({ "content-type": "application/json", "webhook-id": "0192f0c1-2a3b-7c4d-8e5f-60718293a4b5" }))]
     pub request_headers: RawJson,
     /// The headers of the answer.
-    #[schema(value_type = FreeObject)]
+    #[schema(value_type = FreeObject, example = json!({ "content-type": "text/plain" }))]
     pub response_headers: RawJson,
     /// The first 1024 bytes of the answer.
     #[schema(example = "ok")]
@@ -211,10 +211,12 @@ pub async fn redeliver_webhook(caller: Caller, id: Path<Uuid>) -> Result<Reply> 
 #[serde(deny_unknown_fields)]
 pub struct WebhookReplay {
     /// Events found for the endpoint at or after this.
+    #[serde(deserialize_with = "crate::http::json::time")]
     #[validate(custom(function = "crate::values::valid::time"))]
     #[schema(example = "2026-03-14T00:00:00Z")]
     pub from: DateTime<Utc>,
     /// And before this.
+    #[serde(deserialize_with = "crate::http::json::time")]
     #[validate(custom(function = "crate::values::valid::time"))]
     #[schema(example = "2026-03-15T00:00:00Z")]
     pub to: DateTime<Utc>,

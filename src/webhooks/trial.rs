@@ -67,10 +67,10 @@ pub struct WebhookTest {
     #[schema(example = 87)]
     pub latency_ms: i32,
     /// The headers that were sent.
-    #[schema(value_type = FreeObject)]
+    #[schema(value_type = FreeObject, example = json!({ "content-type": "application/json", "webhook-id": "0192f0c1-2a3b-7c4d-8e5f-60718293a4b5" }))]
     pub request_headers: Value,
     /// The headers of the answer.
-    #[schema(value_type = FreeObject)]
+    #[schema(value_type = FreeObject, example = json!({ "content-type": "text/plain" }))]
     pub response_headers: Value,
     /// The first 1024 bytes of the answer.
     #[schema(example = "ok")]

@@ -386,3 +386,26 @@ fn what_is_repeated_of_a_cart_that_is_over_changes_nothing() {
     let newer = json!({ "line_items": [], "source_updated_at": "2026-03-14T10:00:00Z" });
     client.put(&path, newer).expect_code(409, "invalid_transition");
 }
+
+#[test]
+fn an_address_that_runs_something_is_refused() {
+    let client = workspace();
+    for address in ["javascript:alert(1)", "data:text/html,x", "shop"] {
+        let cart = json!({ "currency": "EUR", "recovery_url": address });
+        let refused = client.post("/v1/carts", cart).expect(422);
+        assert_eq!(refused.fault(), ("invalid_url", "#/recovery_url"), "{address}");
+        let sent = json!({ "tracking_url": address });
+        let order = json!({ "currency": "EUR", "fulfillments": [sent] });
+        let refused = client.post("/v1/orders", order).expect(422);
+        assert_eq!(refused.fault(), ("invalid_url", "#/fulfillments/0/tracking_url"), "{address}");
+    }
+}
+
+#[test]
+fn what_we_write_ourselves_is_no_source_of_others() {
+    let client = workspace();
+    for path in ["/v1/carts", "/v1/orders"] {
+        let refused = client.post(path, json!({ "currency": "EUR", "source": "ecrm" })).expect(422);
+        assert_eq!(refused.fault(), ("reserved_source", "#/source"), "{path}");
+    }
+}

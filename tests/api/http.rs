@@ -12,3 +12,4 @@ mod rates;
 mod smuggling;
 mod values;
 pub mod wire;
+mod words;

@@ -56,6 +56,7 @@ fn faults() -> Vec<Fault> {
         ("R6", "/components/schemas/Thing/properties/stage/x-extensible-enum", json!([1])),
         ("R7", "/components/schemas/Thing/required", json!(["id"])),
         ("R8", "/components/schemas/ThingPatch/required", json!(["name"])),
+        ("R8", "/components/schemas/NewThing/properties/name/default", json!("x")),
         ("R9", "/paths/~1v1~1things/get/parameters/0/name", json!("created_at[gte]")),
         ("R9", "/paths/~1v1~1things/get/parameters/2/schema/type", json!(["string", "null"])),
         ("R9", "/paths/~1v1~1things~1{id}/delete/parameters", json!([])),
@@ -213,6 +214,31 @@ fn a_patch_is_a_merge_patch_that_demands_nothing() {
     // Declared as never null: what is always there cannot be cleared.
     let tags = at(&document, "/components/schemas/ThingPatch/properties/tags");
     assert_eq!(tags["type"], "array");
+}
+
+#[test]
+fn what_a_property_is_when_it_is_left_out_is_said_in_words() {
+    let mut raw = things::raw();
+    let told = |kind: &str, default: Value, said: &str| json!({ "type": kind, "default": default, "description": said });
+    let properties = "/components/schemas/NewThing/properties";
+    for (name, property) in [
+        ("pace", told("string", json!("slow"), "How fast.")),
+        ("size", told("integer", json!(4), "How large; 4 unless said otherwise.")),
+        ("words", told("array", json!([]), "Words.")),
+        ("note", told("string", Value::Null, "A note.")),
+    ] {
+        plant(&mut raw, &format!("{properties}/{name}"), property);
+    }
+    let document = finish(raw);
+    for (name, said) in [
+        ("pace", "How fast. It is `slow` unless said otherwise."),
+        ("size", "How large; 4 unless said otherwise."),
+        ("words", "Words."),
+        ("note", "A note."),
+    ] {
+        let property = at(&document, &format!("{properties}/{name}"));
+        assert_eq!((property.get("default"), &property["description"]), (None, &json!(said)));
+    }
 }
 
 #[test]

@@ -58,6 +58,13 @@ fn a_field_of_a_product_that_is_not_valid_is_named() {
         (json!({ "name": "" }), "invalid_length", "#/name"),
         (json!({ "name": "a", "sku": "" }), "invalid_length", "#/sku"),
         (json!({ "name": "a", "url": "shop" }), "invalid_url", "#/url"),
+        (
+            json!({ "name": "a", "price": { "amount": -1, "currency": "EUR" } }),
+            "out_of_range",
+            "#/price",
+        ),
+        (json!({ "name": "a", "url": "javascript:alert(1)" }), "invalid_url", "#/url"),
+        (json!({ "name": "a", "image_url": "data:text/html,x" }), "invalid_url", "#/image_url"),
         (json!({ "name": "a", "image_url": "x" }), "invalid_url", "#/image_url"),
         (
             json!({ "name": "a", "price": { "amount": 1, "currency": "eur" } }),
@@ -164,6 +171,43 @@ fn a_batch_of_products_makes_each_on_its_own() {
     let all = json!({ "items": [{ "name": "C" }, { "name": "" }] });
     client.post(&format!("{PATH}/batch?atomic=true"), all).expect(422);
     assert_eq!(names(&client, ""), ["A"]);
+}
+
+#[test]
+fn a_batch_that_is_sent_again_changes_the_products_it_names() {
+    let client = workspace();
+    let other = json!({ "name": "Shoe", "external_ids": [{ "source": "shop", "id": "2" }] });
+    let known = json!({
+        "name": "Rope", "status": "draft", "tags": ["new"], "attributes": { "length_m": 60 },
+        "external_ids": [{ "source": "shop", "id": "1" }, { "source": "erp", "id": "r" }],
+    });
+    let id = create(&client, known.clone());
+    let news = json!({ "name": "Rope 60", "external_ids": [{ "source": "shop", "id": "1" }] });
+    let path = format!("{PATH}/batch");
+    let statuses = |answer: &Value| -> Vec<i64> {
+        let results = answer["results"].as_array().expect("results").iter();
+        results.map(|result| result["status"].as_i64().expect("a status")).collect()
+    };
+    let items = json!({ "items": [news, other] });
+    let first = client.post(&path, items.clone()).expect(207).json;
+    assert_eq!((statuses(&first), &first["results"][0]["id"]), (vec![200, 201], &json!(id)));
+    let again = client.post(&path, items).expect(207).json;
+    assert_eq!(
+        (statuses(&again), &again["results"][1]),
+        (vec![200, 200], &{
+            let mut same = first["results"][1].clone();
+            same["status"] = json!(200);
+            same
+        })
+    );
+    let product = client.get(&at(&id)).expect(200).json;
+    assert_eq!(product["name"], "Rope 60");
+    // What the item does not say is left alone.
+    for field in ["status", "tags", "attributes"] {
+        assert_eq!(product[field], known[field], "{field}");
+    }
+    let ids = product["external_ids"].as_array().expect("ids");
+    assert_eq!(ids.len(), 2, "{ids:?}");
 }
 
 #[test]

@@ -23,7 +23,7 @@ crate::text_enum! {
 /// lifecycle stage is the further one.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct MergeFields {
+pub struct MergeSides {
     /// Given name.
     pub first_name: Option<Side>,
     /// Family name.
@@ -90,7 +90,7 @@ pub type Changes = Map<String, Value>;
 const ATTRIBUTE: &str = "attributes.";
 
 /// What changes in the survivor, as `{"field": {"from": …, "to": …}}`. Both are customers as JSON.
-pub fn decide(survivor: &Value, source: &Value, chosen: &MergeFields) -> Changes {
+pub fn decide(survivor: &Value, source: &Value, chosen: &MergeSides) -> Changes {
     let chosen = serde_json::to_value(chosen).unwrap_or_default();
     let mut changes = Changes::new();
     for field in FIELDS {
@@ -273,7 +273,7 @@ mod tests {
         let survivor = json!({ "attributes": {}, "tags": ["x"] });
         let source = json!({ "title": "Dr", "gender": "m", "attributes": { "a": 1, "b": 2 },
                              "tags": ["y", "z"] });
-        let changes = decide(&survivor, &source, &MergeFields::default());
+        let changes = decide(&survivor, &source, &MergeSides::default());
         let now = json!({ "title": "Dr", "gender": "x", "attributes": { "a": 1, "b": 3 },
                           "tags": ["x", "z", "new"] });
         let undone = undone(&now, &changes);

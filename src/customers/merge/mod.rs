@@ -15,7 +15,7 @@ use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 use validator::Validate;
 
-pub use fields::{MergeFields, Side};
+pub use fields::{MergeSides, Side};
 pub use lead::{survivor, survivors, way};
 pub use registry::{OTHERS, PARTS};
 pub use run::{is_being_undone, tree, work};
@@ -142,7 +142,7 @@ pub struct NewMerge {
     /// Whose values count, where the default does not suit.
     #[serde(default)]
     #[validate(nested)]
-    pub fields: MergeFields,
+    pub fields: MergeSides,
 }
 
 /// A merge and the customer that came of it.
@@ -184,7 +184,7 @@ pub async fn merge_customers(caller: Caller, id: Path<Uuid>, new: Json<NewMerge>
 
 /// Joins two customers because the workspace's policy says so.
 pub fn join(tx: &mut Tx, survivor: Uuid, source: Uuid) -> Result<()> {
-    run::merge(tx, survivor, source, &MergeFields::default(), MergeCause::Automatic).map(drop)
+    run::merge(tx, survivor, source, &MergeSides::default(), MergeCause::Automatic).map(drop)
 }
 
 /// Merges and shows the result.

@@ -6,7 +6,7 @@ use diesel::sql_types::{Array, Jsonb as SqlJsonb, Nullable, Uuid as SqlUuid};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use super::fields::{self, Changes, MergeFields, Undone};
+use super::fields::{self, Changes, MergeSides, Undone};
 use super::registry::{PARTS, Part};
 use super::rows::{Move, PORTION};
 use super::{Merge, MergeCause, MergeStatus, MovedRecords, former_status};
@@ -33,7 +33,7 @@ pub fn merge(
     tx: &mut Tx,
     survivor: Uuid,
     source: Uuid,
-    chosen: &MergeFields,
+    chosen: &MergeSides,
     cause: MergeCause,
 ) -> Result<Uuid> {
     let (survivor, source) = lock_both(tx, survivor, source)?;

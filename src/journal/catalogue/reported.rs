@@ -32,6 +32,11 @@ pub const REPORTED: &[ReportedType] = &[
     told("call.received", "A customer called.", r#"{"duration_seconds": 94}"#),
     told("cart.item_added", "A customer put something into a cart.", ITEM),
     told("cart.item_removed", "A customer took something out of a cart.", ITEM),
+    told(
+        "cart.reported",
+        "A tracker told of a cart, which it makes or changes.",
+        r#"{"cart_id": "c-4711", "sku": "ROPE-60-BLUE", "price": 99.99, "quantity": 1}"#,
+    ),
     told("cart.shared", "A customer shared a cart.", r#"{"share_via": "email"}"#),
     told("cart.viewed", "A customer looked at a cart.", r#"{"cart_id": "c-4711"}"#),
     told("chat.ended", "A chat ended.", r#"{"duration_seconds": 312}"#),
@@ -57,6 +62,11 @@ pub const REPORTED: &[ReportedType] = &[
     told("coupon.denied", "A coupon was refused.", COUPON),
     told("coupon.entered", "A customer entered a coupon.", COUPON),
     told("coupon.removed", "A customer took a coupon away.", COUPON),
+    told(
+        "event.tracked",
+        "A tracker told of something by a name that no type can be made of.",
+        r#"{"value": 50}"#,
+    ),
     told("form.submitted", "A customer filled in a form.", r#"{"form": "contact"}"#),
     told(
         "group.joined",
@@ -108,6 +118,11 @@ pub const REPORTED: &[ReportedType] = &[
         "order.refunded",
         "Money of an order was given back.",
         r#"{"order_id": "1001", "total": 99.99}"#,
+    ),
+    told(
+        "order.reported",
+        "A tracker told of an order, which it makes or changes.",
+        r#"{"order_id": "1001", "total": 199.98, "currency": "EUR"}"#,
     ),
     told("order.returned", "Goods of an order came back.", r#"{"order_id": "1001"}"#),
     told("order.updated", "Something else of an order changed.", r#"{"order_id": "1001"}"#),

@@ -256,3 +256,23 @@ fn nobody_takes_in_what_they_could_not_write() {
     let list = stranger.get("/v1/jobs").expect(200).json;
     assert_eq!(list["data"], Value::Array(vec![]));
 }
+
+#[test]
+fn a_form_or_json_around_the_file_is_refused() {
+    let client = workspace();
+    let id = prepare(&client, json!({ "resource": "customers", "format": "csv" }));
+    let path = format!("/v1/imports/{id}/file");
+    let form = "--x\r\nContent-Disposition: form-data; name=\"file\"\r\n\r\nemail\r\n--x--\r\n";
+    for (kind, body) in [("multipart/form-data; boundary=x", form), ("application/json", "[]")] {
+        let refused =
+            client.send_unchecked("PUT", &path, &[("content-type", kind)], Some(body.as_bytes()));
+        assert_eq!((refused.status, refused.code()), (415, "unsupported_media_type"), "{kind}");
+    }
+    let early = act(&client, &id, "start").expect(409);
+    assert_eq!(early.json["detail"], "upload the file first");
+    upload(&client, &id, "email\nada@example.com\n").expect(200);
+    let lines = prepare(&client, json!({ "resource": "customers", "format": "ndjson" }));
+    let json = [("content-type", "application/json")];
+    let path = format!("/v1/imports/{lines}/file");
+    client.send_unchecked("PUT", &path, &json, Some(b"{\"email\": \"a@b.example\"}\n")).expect(200);
+}

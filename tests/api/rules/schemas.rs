@@ -8,7 +8,8 @@ use super::walk::{
     answered, bodies, body_name, components, entries, inside, list, operations, reference, schemas,
 };
 
-/// No inline objects, `PascalCase` names, and every `$ref` leads somewhere.
+/// No inline objects, `PascalCase` names that no map inside another schema gets too (generators name it
+/// after both), and every `$ref` leads somewhere.
 pub fn r3(document: &Value) -> Vec<String> {
     let mut found = Vec::new();
     let known: BTreeSet<&str> = components(document).map(|(name, _)| name.as_str()).collect();
@@ -22,6 +23,11 @@ pub fn r3(document: &Value) -> Vec<String> {
     for (place, schema) in schemas(document) {
         if schema["properties"].is_object() && !known.contains(place.as_str()) {
             found.push(format!("{place}: inline object"));
+        }
+        let of_both = place.replace(['.', '_'], "").to_lowercase();
+        let is_map = schema["additionalProperties"].is_object() && place.contains('.');
+        if is_map && known.iter().any(|name| name.to_lowercase() == of_both) {
+            found.push(format!("{place}: a map that would be named like a schema"));
         }
         if schema["$ref"].is_string() && !reference(schema).is_some_and(|n| known.contains(n)) {
             found.push(format!("{place}: {} leads nowhere", schema["$ref"]));
@@ -127,11 +133,18 @@ pub fn r7(document: &Value) -> Vec<String> {
     found
 }
 
-/// Every property of a patch is optional.
+/// Every property of a patch is optional, and none has a `default`, which generators of TypeScript take
+/// for a demand.
 pub fn r8(document: &Value) -> Vec<String> {
     let patches = components(document).filter(|(name, _)| name.ends_with("Patch"));
     let demanding = patches.filter(|(_, schema)| list(&schema["required"]).next().is_some());
-    demanding.map(|(name, _)| format!("{name}: a patch demands something")).collect()
+    let demanding = demanding.map(|(name, _)| format!("{name}: a patch demands something"));
+    let told = components(document).flat_map(|(name, schema)| {
+        let properties = entries(&schema["properties"]);
+        let told = properties.filter(|(_, property)| property.get("default").is_some());
+        told.map(move |(property, _)| format!("{name}.{property} has a `default`"))
+    });
+    demanding.chain(told).collect()
 }
 
 /// Maps say what they hold; a property that may be anything says why.

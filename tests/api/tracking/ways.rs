@@ -266,3 +266,36 @@ fn a_channel_is_where_the_key_reports_that_it_is_named_after() {
     let elsewhere = super::sent(&public(&client), "/v1/page", json!({ "anonymousId": "a1" }));
     assert_eq!(touchpoint(&client, &elsewhere)["channel_id"], Value::Null);
 }
+
+#[test]
+fn every_type_that_tracking_gives_of_itself_stands_in_the_catalogue() {
+    let client = workspace();
+    let item = json!({ "sku": "R", "name": "Rope", "price": 10, "quantity": 1 });
+    let track = |event: &str, properties: Value| json!({ "type": "track", "userId": "u1", "event": event, "properties": properties });
+    let order = json!({ "order_id": "1001", "total": 10, "currency": "EUR", "products": [item] });
+    let mut cart = item.clone();
+    cart["cart_id"] = json!("c1");
+    let mut calls = vec![track("Order Completed", order), track("Product Added", cart)];
+    calls.push(track("購入", json!({})));
+    for (kind, _, mut call) in super::calls() {
+        if kind != "track" {
+            call["type"] = json!(kind);
+            calls.push(call);
+        }
+    }
+    public(&client).post("/v1/batch", json!({ "batch": calls })).expect(200);
+    let catalogue: Value = serde_json::from_str(ecrm::api::events()).expect("JSON");
+    let list = client.get("/v1/touchpoints?limit=200").expect(200).json;
+    let kinds: Vec<&str> = list["data"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|row| row["type"].as_str().expect("a type"))
+        .collect();
+    for wanted in ["order.reported", "cart.reported", "event.tracked", "user.aliased"] {
+        assert!(kinds.contains(&wanted), "{wanted}: {kinds:?}");
+    }
+    for kind in kinds {
+        assert!(catalogue["events"][kind].is_object(), "{kind} is not listed");
+    }
+}
