@@ -137,15 +137,55 @@ fn explain(error: &serde_path_to_error::Error<serde_json::Error>) -> Error {
     Error::field(parent, "invalid_type", without_value(text))
 }
 
-/// Serde quotes the value it did not expect; a problem never echoes values.
+/// Serde quotes the value it did not expect; a problem never echoes values, nor names of our types.
 fn without_value(text: &str) -> String {
     match (text.strip_prefix("invalid type: "), text.split_once(", expected ")) {
         (Some(rest), Some((_, expected))) => {
             let kind = rest.split([' ', ',']).next().unwrap_or("value");
-            format!("expected {expected}, found {kind}")
+            format!("expected {}, found {}", in_words(expected), found(kind))
         }
-        (None, Some((_, expected))) => format!("expected {expected}"),
+        (None, Some((_, expected))) => format!("expected {}", in_words(expected)),
+        _ if UNREADABLE_TIMES.iter().any(|known| text.starts_with(known)) => {
+            "expected a day such as `2024-05-31`, or of what has a time of day one such as \
+             `2024-05-31T10:00:00Z`"
+                .into()
+        }
         _ => text.to_owned(),
+    }
+}
+
+/// What chrono says of a text that is no day and no time.
+const UNREADABLE_TIMES: [&str; 5] = [
+    "input contains invalid characters",
+    "input is out of range",
+    "premature end of input",
+    "trailing input",
+    "no possible date and time",
+];
+
+/// What is expected, for people who know no Rust.
+fn in_words(expected: &str) -> &str {
+    match expected {
+        "i8" | "i16" | "i32" | "u8" | "u16" | "u32" => "a whole number of up to nine digits",
+        "i64" | "u64" | "usize" | "isize" => "a whole number",
+        "f32" | "f64" => "a number",
+        "a boolean" | "boolean" => "`true` or `false`",
+        "a string" | "string" => "a text",
+        "a sequence" => "a list",
+        "a map" => "an object",
+        other if other.starts_with("struct ") => "an object",
+        other => other,
+    }
+}
+
+fn found(kind: &str) -> &str {
+    match kind {
+        "string" => "a text",
+        "integer" | "floating" => "a number",
+        "boolean" => "`true` or `false`",
+        "sequence" => "a list",
+        "map" => "an object",
+        other => other,
     }
 }
 
