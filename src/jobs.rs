@@ -371,6 +371,21 @@ pub fn give_back(db: &Db, worker: Uuid) -> Result<usize> {
     Ok(given)
 }
 
+crate::text_enum! {
+    /// What work of a workspace does, by the name of its jobs.
+    pub enum WorkKind {
+        Import = "import",
+        Export = "export",
+        CustomersMerge = "customers.merge",
+        CustomersScan = "customers.scan",
+        ConnectorsTake = "connectors.take",
+        OrdersRecount = "orders.recount",
+        PrivacyArchive = "privacy.archive",
+        PrivacyErase = "privacy.erase",
+        PrivacySweep = "privacy.sweep",
+    }
+}
+
 /// Work of a workspace as its people see it.
 #[derive(Debug, Clone, Queryable, Selectable)]
 #[diesel(table_name = jobs)]
@@ -394,15 +409,15 @@ pub type Question = jobs::BoxedQuery<'static, Pg>;
 pub fn question(
     workspace: WorkspaceId,
     beside: &'static str,
-    kinds: Option<&Vec<String>>,
-    states: Option<&Vec<String>>,
+    kinds: Option<Vec<&'static str>>,
+    states: Option<Vec<&'static str>>,
 ) -> Question {
     let mut question = of(workspace).filter(jobs::queue.ne(beside)).into_boxed();
     if let Some(kinds) = kinds {
-        question = question.filter(jobs::kind.eq_any(kinds.clone()));
+        question = question.filter(jobs::kind.eq_any(kinds));
     }
     if let Some(states) = states {
-        question = question.filter(jobs::state.eq_any(states.clone()));
+        question = question.filter(jobs::state.eq_any(states));
     }
     question
 }

@@ -202,3 +202,16 @@ pub fn start_renewal(app: App) -> std::io::Result<JoinHandle<()>> {
         }
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_lists_jobs_can_ask_for_every_kind() {
+        let inside = KINDS.iter().filter(|(_, work)| matches!(work, Work::Inside(_)));
+        for (kind, _) in inside.filter(|(kind, _)| !kind.contains("ports.")) {
+            assert!(kind.parse::<crate::jobs::WorkKind>().is_ok(), "{kind}");
+        }
+    }
+}

@@ -15,9 +15,10 @@ use crate::app::App;
 use crate::audit;
 use crate::db::ids::IdRange;
 use crate::db::{Conn, Outcome, Server, Session, Tx, id};
-use crate::error::{Error, Result};
+use crate::error::{Error, FieldError, Result};
 use crate::jobs::Job;
 use crate::schema::bulk_jobs;
+use crate::values::money::Money;
 use crate::values::spreadsheet;
 
 /// Records of one page.
@@ -61,6 +62,7 @@ const ORGANIZATIONS: &[&str] = &[
     "industry",
     "employees_count",
     "annual_revenue",
+    "annual_revenue.currency",
     "parent_id",
     "owner_id",
     "attributes",
@@ -85,6 +87,7 @@ const TOUCHPOINTS: &[&str] = &[
     "subject",
     "actor",
     "value",
+    "value.currency",
     "content",
     "context",
     "properties",
@@ -99,6 +102,7 @@ const PRODUCTS: &[&str] = &[
     "brand",
     "category",
     "price",
+    "price.currency",
     "url",
     "image_url",
     "status",
@@ -177,18 +181,39 @@ const CARTS: &[&str] = &[
 
 /// The columns of a CSV file: those asked for, or all.
 pub fn columns(resource: BulkResource, asked: &[String]) -> Vec<String> {
-    let all = match resource {
-        BulkResource::Customers => CUSTOMERS,
-        BulkResource::Organizations => ORGANIZATIONS,
-        BulkResource::Touchpoints => TOUCHPOINTS,
-        BulkResource::Products => PRODUCTS,
-        BulkResource::Orders => ORDERS,
-        BulkResource::Carts => CARTS,
-    };
     match asked {
-        [] => all.iter().map(ToString::to_string).collect(),
+        [] => every(resource).0.iter().map(ToString::to_string).collect(),
         asked => asked.to_vec(),
     }
+}
+
+/// The columns of a file of which nothing else is said, and fields that a file may have besides.
+fn every(resource: BulkResource) -> (&'static [&'static str], &'static [&'static str]) {
+    match resource {
+        BulkResource::Customers => {
+            (CUSTOMERS, &["merged_into_id", "merged_from", "as_of", "deleted_at"])
+        }
+        BulkResource::Organizations => (ORGANIZATIONS, &["deleted_at"]),
+        BulkResource::Touchpoints => {
+            (TOUCHPOINTS, &["origin_customer_id", "conversation_id", "campaign_id"])
+        }
+        BulkResource::Products => (PRODUCTS, &["deleted_at"]),
+        BulkResource::Orders => (ORDERS, &["deleted_at"]),
+        BulkResource::Carts => (CARTS, &["deleted_at"]),
+    }
+}
+
+/// 422 for columns that no record of the resource has.
+pub fn check_columns(resource: BulkResource, asked: &[String]) -> Result<()> {
+    let (usual, more) = every(resource);
+    let is_field = |name: &str| usual.contains(&name) || more.contains(&name);
+    let is_unknown = |path: &str| !is_field(path.split('.').next().unwrap_or(path));
+    let faults = asked.iter().enumerate().filter(|(_, path)| is_unknown(path)).map(|(at, path)| {
+        let detail = format!("`{path}` is no field of {resource}; there are {}", usual.join(", "));
+        FieldError::at(format!("#/columns/{at}"), "unknown_field", detail)
+    });
+    let faults: Vec<FieldError> = faults.collect();
+    if faults.is_empty() { Ok(()) } else { Err(Error::invalid(faults)) }
 }
 
 /// Carries out a stretch of an export, and queues the next.
@@ -272,10 +297,20 @@ fn written(row: &Row, settings: &ExportSettings, records: &[Value]) -> Result<Ve
         spreadsheet::write(&mut out, columns.iter().map(String::as_str))?;
     }
     for record in records {
-        let cells = columns.iter().map(|column| spreadsheet::value(at(record, column)));
+        let cells = columns.iter().map(|column| cell(at(record, column)));
         out.write_record(cells).map_err(|error| Error::internal(error.to_string()))?;
     }
     spreadsheet::finish(out)
+}
+
+/// Money as a decimal, with which a spreadsheet can count; everything else as it is written there.
+fn cell(value: &Value) -> String {
+    let is_money = value.as_object().is_some_and(|fields| fields.len() == 2);
+    let money = is_money.then(|| serde_json::from_value::<Money>(value.clone()).ok()).flatten();
+    match money {
+        Some(money) => money.decimal(),
+        None => spreadsheet::value(value),
+    }
 }
 
 /// The value at a path such as `attributes.size` or `external_ids.shop`.

@@ -110,7 +110,8 @@ pub struct NewExport {
     #[schema(value_type = Option<BTreeMap<String, String>>, example = json!({"tags": "vip,club"}))]
     pub filter: Option<Filters>,
     /// The columns of a CSV file: fields such as `email` or `attributes.size`; all fields unless said
-    /// otherwise.
+    /// otherwise. Amounts are decimals, whose currency is a column of its own (`currency`, or
+    /// `price.currency`).
     #[serde(default)]
     #[validate(length(max = 200), custom(function = "crate::values::valid::tags"))]
     #[schema(value_type = Vec<crate::values::items::Word>, inline, example = json!(["email", "attributes.size"]), max_items = 200)]
@@ -186,6 +187,7 @@ impl NewExport {
             created_at_lt: Some(self.created_at_lt.unwrap_or(tx.now).min(tx.now)),
         };
         Question::of(self.resource, &settings)?;
+        export_run::check_columns(self.resource, &self.columns)?;
         let what = (JobKind::Export, self.resource, self.format);
         let row = Row::insert(tx, what, JobStatus::Queued, &settings)?;
         diesel::update(of(tx.workspace).filter(bulk_jobs::id.eq(row.id)))

@@ -1,5 +1,8 @@
 //! The fields that columns of a file can be mapped to, and which one a column's name suggests.
 
+use std::collections::HashSet;
+
+use super::mapping::Mapping;
 use super::row::BulkResource;
 
 /// How the text of a cell becomes a value.
@@ -17,6 +20,10 @@ pub enum Cell {
     Time,
     /// Yes or no.
     Flag,
+    /// The first of several addresses of pages or pictures.
+    Link,
+    /// A list or an object, as our exports write it.
+    Json,
 }
 
 /// A field of a resource by its path, and what exports of other products call it (in the form of
@@ -51,18 +58,82 @@ const fn time(path: &'static str, synonyms: &'static [&'static str]) -> Field {
     Field { path, cell: Cell::Time, synonyms }
 }
 
+const fn nested(path: &'static str) -> Field {
+    Field { path, cell: Cell::Json, synonyms: &[] }
+}
+
+/// No `Birthday`: Mailchimp writes a day without its year there. No names of countries: two letters are.
 const CUSTOMERS: &[Field] = &[
-    text("email", &["emailaddress", "mail", "customeremail", "primaryemail"]),
+    text("id", &[]),
+    text(
+        "email",
+        &[
+            "emailaddress",
+            "mail",
+            "customeremail",
+            "primaryemail",
+            "emailadresse",
+            "mailadresse",
+            "adresseemail",
+            "adressemail",
+            "adresseélectronique",
+            "courriel",
+            "correoelectrónico",
+            "correoelectronico",
+            "correo",
+        ],
+    ),
     text(
         "phone",
-        &["phonenumber", "mobile", "mobilephone", "mobilephonenumber", "telephone", "tel"],
+        &[
+            "phonenumber",
+            "mobile",
+            "mobilephone",
+            "mobilephonenumber",
+            "telephone",
+            "tel",
+            "telefon",
+            "telefonnummer",
+            "handy",
+            "handynummer",
+            "mobil",
+            "mobiltelefon",
+            "téléphone",
+            "numérodetéléphone",
+            "téléphoneportable",
+            "portable",
+            "teléfono",
+            "telefono",
+            "móvil",
+            "movil",
+        ],
     ),
-    text("first_name", &["firstname", "givenname", "fname", "vorname"]),
-    text("last_name", &["lastname", "surname", "familyname", "lname", "nachname"]),
+    text(
+        "first_name",
+        &["firstname", "givenname", "fname", "vorname", "prénom", "prenom", "nombre"],
+    ),
+    text(
+        "last_name",
+        &[
+            "lastname",
+            "surname",
+            "familyname",
+            "lname",
+            "nachname",
+            "familienname",
+            "nom",
+            "nomdefamille",
+            "apellido",
+            "apellidos",
+        ],
+    ),
     text("display_name", &["name", "fullname"]),
-    text("title", &["jobtitle", "salutation"]),
-    text("birth_date", &["birthday", "dateofbirth", "dob"]),
-    text("gender", &["sex"]),
+    text("title", &["jobtitle", "salutation", "anrede", "civilité", "tratamiento"]),
+    text(
+        "birth_date",
+        &["dateofbirth", "dob", "geburtsdatum", "datedenaissance", "fechadenacimiento"],
+    ),
+    text("gender", &["sex", "geschlecht", "sexe", "sexo"]),
     text("locale", &["language", "preferredlanguage"]),
     text("timezone", &[]),
     text("currency", &[]),
@@ -78,30 +149,93 @@ const CUSTOMERS: &[Field] = &[
     text("acquisition.referrer", &["referrer"]),
     text("acquisition.landing_page", &["landingpage"]),
     word("address.type", &["addresstype"]),
-    text("address.line1", &["streetaddress", "street", "address1", "defaultaddressaddress1"]),
-    text("address.line2", &["address2", "defaultaddressaddress2"]),
-    text("address.city", &["city", "town", "defaultaddresscity"]),
+    text(
+        "address.line1",
+        &[
+            "streetaddress",
+            "street",
+            "address1",
+            "defaultaddressaddress1",
+            "straße",
+            "strasse",
+            "straßehausnummer",
+            "straßeundhausnummer",
+            "adresse",
+            "rue",
+            "calle",
+            "dirección",
+            "direccion",
+        ],
+    ),
+    text("address.line2", &["address2", "defaultaddressaddress2", "adresszusatz"]),
+    text(
+        "address.city",
+        &[
+            "city",
+            "town",
+            "defaultaddresscity",
+            "ort",
+            "stadt",
+            "wohnort",
+            "ville",
+            "ciudad",
+            "localidad",
+        ],
+    ),
     text(
         "address.region",
         &["region", "state", "stateregion", "province", "defaultaddressprovincecode"],
     ),
-    text("address.postal_code", &["postalcode", "zip", "zipcode", "plz", "defaultaddresszip"]),
-    text("address.country", &["countrycode", "countryregioncode", "defaultaddresscountrycode"]),
+    text(
+        "address.postal_code",
+        &[
+            "postalcode",
+            "zip",
+            "zipcode",
+            "plz",
+            "defaultaddresszip",
+            "postleitzahl",
+            "codepostal",
+            "códigopostal",
+            "codigopostal",
+        ],
+    ),
+    text(
+        "address.country",
+        &[
+            "countrycode",
+            "countryregioncode",
+            "defaultaddresscountrycode",
+            "ländercode",
+            "codepays",
+            "códigodepaís",
+        ],
+    ),
+    nested("external_ids"),
+    nested("addresses"),
+    nested("acquisition"),
+    nested("preferences"),
+    nested("attributes"),
 ];
 
 const ORGANIZATIONS: &[Field] = &[
+    text("id", &[]),
     text("name", &["companyname", "company", "organization", "organisation"]),
     list("domains", &["domain", "companydomainname", "website"]),
     text("industry", &[]),
     integer("employees_count", &["numberofemployees", "employees"]),
     integer("annual_revenue.amount", &[]),
+    text("annual_revenue.decimal", &["annualrevenue"]),
     text("annual_revenue.currency", &[]),
     text("parent_id", &[]),
     text("owner_id", &[]),
     list("tags", &["labels"]),
+    nested("external_ids"),
+    nested("attributes"),
 ];
 
 const TOUCHPOINTS: &[Field] = &[
+    text("id", &[]),
     text("type", &["event", "eventtype"]),
     text("name", &["eventname"]),
     word("direction", &[]),
@@ -116,27 +250,37 @@ const TOUCHPOINTS: &[Field] = &[
     text("channel.id", &["channelid"]),
     text("organization.id", &["organizationid"]),
     integer("value.amount", &["amount"]),
+    text("value.decimal", &["value"]),
     text("value.currency", &["currency"]),
     text("content.subject", &["subject"]),
     text("content.text", &["message", "body"]),
+    nested("content"),
+    nested("context"),
+    nested("properties"),
 ];
 
 const PRODUCTS: &[Field] = &[
+    text("id", &[]),
     text("name", &["title", "productname", "producttitle"]),
     text("sku", &["variantsku", "stockkeepingunit", "articlenumber", "artikelnummer"]),
     text("description", &["body", "bodyhtml"]),
     text("brand", &["vendor", "manufacturer"]),
-    text("category", &["type", "producttype", "productcategory", "categories"]),
+    // WooCommerce calls the kind of a product `Type`, such as `simple`, and has `Categories` besides.
+    text("category", &["categories", "productcategory", "producttype", "type"]),
     amount("price", &["variantprice", "regularprice"]),
     text("currency", &["pricecurrency"]),
     text("url", &["link", "producturl", "permalink"]),
-    text("image_url", &["imagesrc", "imagelink"]),
+    Field { path: "image_url", cell: Cell::Link, synonyms: &["imagesrc", "imagelink", "images"] },
     word("status", &[]),
     list("tags", &["labels"]),
+    time("source_updated_at", &[]),
+    nested("external_ids"),
+    nested("attributes"),
 ];
 
 /// Sums of the lines are computed, whatever the file says: shops take them with and without discounts.
 const ORDERS: &[Field] = &[
+    text("id", &[]),
     text("number", &["name", "ordernumber", "order", "orderno"]),
     text("source", &[]),
     text("currency", &["ordercurrency"]),
@@ -156,7 +300,7 @@ const ORDERS: &[Field] = &[
     amount("total", &["ordertotal", "ordertotalamount", "totalprice"]),
     amount("paid_total", &["amountpaid"]),
     Field { path: "is_tax_included", cell: Cell::Flag, synonyms: &["taxesincluded"] },
-    amount("refund.amount", &["refundedamount", "orderrefundamount"]),
+    amount("refund.amount", &["refundedamount", "orderrefundamount", "refundedtotal"]),
     text("channel_id", &[]),
     list("discount_codes", &["discountcode", "couponcode", "coupons"]),
     text("note", &["notes", "customernote"]),
@@ -201,6 +345,12 @@ const ORDERS: &[Field] = &[
     amount("line_item.discount_total", &["lineitemdiscount", "itemdiscount"]),
     amount("line_item.tax_total", &["itemtax"]),
     amount("line_item.total", &["itemtotal"]),
+    nested("external_ids"),
+    nested("line_items"),
+    nested("billing_address"),
+    nested("shipping_address"),
+    nested("utm"),
+    nested("attributes"),
 ];
 
 impl BulkResource {
@@ -252,23 +402,49 @@ impl BulkResource {
         }
     }
 
-    /// The field that a column's name suggests, in a file from `source` if that is known.
-    pub fn suggest(self, column: &str, source: Option<&str>) -> Option<String> {
-        let column = column.trim();
-        if self.cell(column).is_some() {
-            return Some(column.to_owned());
+    /// The fields that the names of columns suggest, in a file from `source` if that is known. Where
+    /// several suggest one, the name that says it best wins, then the first.
+    pub fn suggestions(self, columns: &[String], source: Option<&str>) -> Mapping {
+        let has = |name: &str| columns.iter().any(|column| column == name);
+        let is_own = has("id") && (has("external_ids") || has("received_at"));
+        let meant = columns.iter().enumerate().filter_map(|(at, column)| {
+            let (rank, field) = match column.as_str() {
+                "id" if is_own => (0, column.clone()),
+                _ => self.suggest(column, source)?,
+            };
+            Some((rank, at, field))
+        });
+        let mut meant: Vec<(usize, usize, String)> = meant.collect();
+        meant.sort();
+        let mut taken = HashSet::new();
+        meant.retain(|(.., field)| taken.insert(field.clone()));
+        meant.into_iter().map(|(_, at, field)| (columns[at].clone(), field)).collect()
+    }
+
+    /// The field that a column's name suggests; the smaller the number, the better it says so.
+    fn suggest(self, column: &str, source: Option<&str>) -> Option<(usize, String)> {
+        // Ids are of other systems nearly always.
+        if column != "id" && self.cell(column).is_some() {
+            return Some((0, column.to_owned()));
         }
         let name = normal(column);
-        let means =
-            |field: &&Field| normal(field.path) == name || field.synonyms.contains(&name.as_str());
-        let field = self.fields().iter().find(means).map(|field| field.path.to_owned());
-        let is_id = self.ids().contains(&name.as_str());
-        field.or_else(|| source.filter(|_| is_id).map(|source| format!("external_ids.{source}")))
+        let own =
+            self.fields().iter().find(|field| field.path != "id" && normal(field.path) == name);
+        let rank_of = |field: &'static Field| {
+            let at = field.synonyms.iter().position(|synonym| *synonym == name)?;
+            Some((at + 2, field.path.to_owned()))
+        };
+        let field = own.map(|field| (1, field.path.to_owned()));
+        let id = || {
+            let at = self.ids().iter().position(|id| *id == name)?;
+            Some((at + 2, format!("external_ids.{}", source?)))
+        };
+        field.or_else(|| self.fields().iter().find_map(rank_of)).or_else(id)
     }
 }
 
 /// A column's name without what differs between products: case, blanks and signs.
-fn normal(name: &str) -> String {
+pub fn normal(name: &str) -> String {
     name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
 
@@ -277,12 +453,13 @@ mod tests {
     use super::*;
 
     fn suggested(columns: &[&str]) -> Vec<Option<String>> {
-        columns.iter().map(|column| BulkResource::Customers.suggest(column, None)).collect()
+        let suggest = |column: &&str| BulkResource::Customers.suggest(column, None);
+        columns.iter().map(|column| suggest(column).map(|(_, field)| field)).collect()
     }
 
     fn of_shop(resource: BulkResource, columns: &[&str]) -> Vec<String> {
-        let suggest = |column: &&str| resource.suggest(column, Some("shop")).unwrap_or_default();
-        columns.iter().map(suggest).collect()
+        let suggest = |column: &&str| resource.suggest(column, Some("shop"));
+        columns.iter().map(|column| suggest(column).unwrap_or_default().1).collect()
     }
 
     #[test]
@@ -312,6 +489,45 @@ mod tests {
         let expected = ["external_ids.shop", "name", "brand", "sku", "price", "image_url"];
         assert_eq!(of_shop(BulkResource::Products, &shopify), expected);
         assert_eq!(BulkResource::Orders.suggest("Id", None), None);
+    }
+
+    #[test]
+    fn the_name_that_says_it_best_fills_a_field() {
+        let of = |columns: &[&str], source: Option<&str>| {
+            let columns: Vec<String> = columns.iter().map(ToString::to_string).collect();
+            BulkResource::Products.suggestions(&columns, source)
+        };
+        let woo = of(&["ID", "Type", "SKU", "Name", "Categories", "Images"], Some("woo"));
+        assert_eq!((woo.get("Type"), woo["Categories"].as_str()), (None, "category"));
+        assert_eq!((&*woo["ID"], &*woo["Images"]), ("external_ids.woo", "image_url"));
+        assert_eq!(of(&["Type"], None)["Type"], "category");
+        assert_eq!(of(&["id", "external_ids"], Some("shop"))["id"], "id", "an export of ours");
+        assert_eq!(of(&["id", "name"], Some("shop"))["id"], "external_ids.shop");
+    }
+
+    #[test]
+    fn names_in_other_languages_are_known() {
+        let german = ["E-Mail-Adresse", "Telefon", "Ort", "Straße", "PLZ", "Geburtsdatum"];
+        let expected = ["email", "phone", "address.city", "address.line1", "address.postal_code"];
+        let some = |path: &str| Some(path.to_owned());
+        assert_eq!(
+            suggested(&german),
+            [&expected[..], &["birth_date"]]
+                .concat()
+                .iter()
+                .map(|path| some(path))
+                .collect::<Vec<_>>()
+        );
+        let french = ["Adresse e-mail", "Prénom", "Nom", "Téléphone", "Ville", "Code postal"];
+        let spanish =
+            ["Correo electrónico", "Nombre", "Apellidos", "Teléfono", "Ciudad", "Código postal"];
+        let french_fields =
+            ["email", "first_name", "last_name", "phone", "address.city", "address.postal_code"];
+        let spanish_fields =
+            ["email", "first_name", "last_name", "phone", "address.city", "address.postal_code"];
+        assert_eq!(suggested(&french), french_fields.map(some));
+        assert_eq!(suggested(&spanish), spanish_fields.map(some));
+        assert_eq!(suggested(&["Birthday", "Land"]), [None, None]);
     }
 
     #[test]

@@ -28,7 +28,8 @@ crate::text_enum! {
     pub enum OnDuplicate {
         /// Leave the record as it is.
         Skip = "skip",
-        /// Change what the row says; empty cells change nothing, tags and outside ids are added.
+        /// Change what the row says; empty cells change nothing, null clears. Tags, outside ids and
+        /// addresses are added, an address to the one of its type. What says nothing new is skipped.
         Update = "update",
         /// Refuse the row.
         Fail = "fail",
@@ -128,7 +129,7 @@ pub struct NewImport {
     pub resource: ImportResource,
     /// How the file is written.
     pub format: BulkFormat,
-    /// Which column fills which field, such as `email`, `attributes.size`, `external_ids.shop`,
+    /// Which column fills which field (a column that the file has not got is 422), such as `email`, `attributes.size`, `external_ids.shop`,
     /// `address.city` or `line_item.sku`; absent means what the names suggest. Amounts of products and
     /// orders are decimals in a CSV file (`19.90`), in the currency of the row's `currency`, else in the
     /// workspace's. Rows that follow each other and have the same `number` and outside ids are the lines
@@ -136,7 +137,10 @@ pub struct NewImport {
     #[validate(custom(function = "mapping_size"))]
     #[schema(value_type = Option<BTreeMap<String, String>>, example = json!({"E-Mail": "email", "Size": "attributes.size"}))]
     pub mapping: Option<Mapping>,
-    /// What to do with rows whose record is there already; `skip` unless said otherwise. Of
+    /// What to do with rows whose record is there already; `skip` unless said otherwise. It is known by
+    /// its outside ids, else by its email address, else by its phone number, or by its SKU. A row whose
+    /// record, found by the weaker of these, has another of the stronger is refused. Rows of our own
+    /// exports are known by their `id` as well, where they came from; what is read only there is ignored. Of
     /// touchpoints, those with a known `message_id` are always skipped. Orders are recognised by their
     /// outside ids only, and one that is older than what is known (`source_updated_at`) is skipped.
     pub on_duplicate: Option<OnDuplicate>,
@@ -359,6 +363,7 @@ impl ImportPatch {
         must_be_open(&row, &settings)?;
         if let Some(mapping) = &self.mapping {
             mapping::check(row.resource, mapping)?;
+            check_columns(&row, mapping)?;
             settings.mapping = Some(mapping.clone());
         }
         settings.on_duplicate = self.on_duplicate.unwrap_or(settings.on_duplicate);
@@ -385,13 +390,24 @@ fn must_be_open(row: &Row, settings: &ImportSettings) -> Result<()> {
     row.must_be(open, &[])
 }
 
+/// 422 for columns that the file does not have, where it is there and has a head line.
+fn check_columns(row: &Row, mapping: &Mapping) -> Result<()> {
+    match row.format {
+        BulkFormat::Csv if row.file_id.is_some() => {
+            mapping::check_columns(&head_of(row)?.columns, mapping)
+        }
+        _ => Ok(()),
+    }
+}
+
 fn start(tx: &mut Tx, row: &Row) -> Result<Row> {
     use bulk_jobs as b;
     row.must_be(&[JobStatus::Ready], &[])?;
     let head = head_of(row)?;
     let settings: ImportSettings = row.settings.parse()?;
     let mapping = settings.mapping.unwrap_or(head.suggested);
-    if row.format == BulkFormat::Csv && !head.columns.iter().any(|it| mapping.contains_key(it)) {
+    check_columns(row, &mapping)?;
+    if row.format == BulkFormat::Csv && mapping.is_empty() {
         let detail = "no column of the file fills a field; name some in `mapping`";
         return Err(Error::field("#/mapping", "nothing_mapped", detail));
     }

@@ -16,13 +16,13 @@ use crate::db::WorkspaceId;
 use crate::db::keyset::{SortKey, SortKind};
 use crate::error::{Error, Result};
 use crate::http::{AnyOf, Found, IfMatch, List, Page, Path, Query, Reply, Versioned};
-use crate::jobs::{self, Work};
+use crate::jobs::{self, Work, WorkKind};
 use crate::schema::bulk_jobs;
 
 /// What became of the rows so far.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct JobCounts {
-    /// How many rows there are; null while that is not known. Several rows may be one order.
+    /// How many rows there are that are not blank; null while that is not known. Several may be one order.
     #[schema(example = 1000)]
     pub total: Option<i64>,
     /// Taken in or written.
@@ -128,11 +128,11 @@ pub struct JobFilter {
     /// Of any of these kinds.
     #[serde(default)]
     #[param(value_type = Option<Vec<String>>, style = Form, explode = false)]
-    pub kind: AnyOf<String>,
+    pub kind: AnyOf<WorkKind>,
     /// In any of these states, such as `failed`.
     #[serde(default)]
     #[param(value_type = Option<Vec<String>>, style = Form, explode = false)]
-    pub status: AnyOf<String>,
+    pub status: AnyOf<JobStatus>,
 }
 
 impl Versioned for Job {
@@ -258,18 +258,20 @@ impl JobFilter {
         use bulk_jobs as b;
         let mut question = of(workspace).into_boxed();
         if let Some(kinds) = self.kind.given() {
-            let kinds: Vec<JobKind> = kinds.iter().filter_map(|kind| kind.parse().ok()).collect();
-            question = question.filter(b::kind.eq_any(kinds));
+            let kinds = kinds.iter().filter_map(|kind| kind.as_str().parse::<JobKind>().ok());
+            question = question.filter(b::kind.eq_any(kinds.collect::<Vec<_>>()));
         }
         if let Some(states) = self.status.given() {
-            let states: Vec<JobStatus> = states.iter().filter_map(|it| it.parse().ok()).collect();
-            question = question.filter(b::status.eq_any(states));
+            question = question.filter(b::status.eq_any(states.clone()));
         }
         question
     }
 
     fn beside(&self, workspace: WorkspaceId) -> jobs::Question {
-        jobs::question(workspace, QUEUE, self.kind.given(), self.status.given())
+        let kinds = self.kind.given().map(|all| all.iter().map(|kind| kind.as_str()).collect());
+        let states =
+            self.status.given().map(|all| all.iter().map(|state| state.as_str()).collect());
+        jobs::question(workspace, QUEUE, kinds, states)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Much at once: records in from a file, records out into one, in the background and in one shape.
 
+mod again;
 pub mod errors;
 mod export_run;
 pub mod exports;
@@ -7,6 +8,7 @@ mod fields;
 mod head;
 pub mod imports;
 mod job;
+mod known;
 mod lines;
 mod mapping;
 mod pieces;

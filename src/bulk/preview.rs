@@ -73,7 +73,7 @@ fn preview(conn: &mut Conn, row: &Row) -> Result<ImportPreview> {
     let file = row.file_id.unwrap_or_default();
     let piece = pieces::load(conn, file, 0)?.unwrap_or_default();
     let mut rest = &piece[usize::try_from(head.bytes).unwrap_or_default().min(piece.len())..];
-    let mut lines = Lines::new(&plan, row.format, head.delimiter);
+    let mut lines = Lines::new(&plan, row.format, &head);
     let (mut rows, mut number) = (Vec::new(), 1);
     while rows.len() < PREVIEWED {
         // The last record of the first piece may go on in the second.
@@ -92,8 +92,12 @@ fn preview(conn: &mut Conn, row: &Row) -> Result<ImportPreview> {
                 break;
             }
         };
-        let checked =
-            line.value.and_then(|value| super::rows::check(row.resource, &value).map(|()| value));
+        if line.text.trim_ascii().is_empty() {
+            continue;
+        }
+        let checked = line
+            .value
+            .and_then(|value| super::rows::check(conn, row.resource, &value).map(|()| value));
         rows.push(match checked {
             Ok(value) => PreviewRow { row: number, record: Some(value), errors: vec![] },
             Err(error) => PreviewRow::refused(number, error),

@@ -52,18 +52,19 @@ enum State {
 pub struct Splitter {
     /// `None` for NDJSON, in which quotes mean nothing here.
     delimiter: Option<u8>,
+    line_end: u8,
     state: State,
 }
 
 impl Splitter {
-    pub fn new(delimiter: Option<u8>) -> Self {
-        Self { delimiter, state: State::FieldStart }
+    pub fn new(delimiter: Option<u8>, line_end: u8) -> Self {
+        Self { delimiter, line_end, state: State::FieldStart }
     }
 
     /// The position after the line break that ends the record, where it is in `bytes`.
     fn end(&mut self, bytes: &[u8]) -> Option<usize> {
         for (at, byte) in bytes.iter().enumerate() {
-            if *byte == b'\n' && self.state != State::Quoted {
+            if *byte == self.line_end && self.state != State::Quoted {
                 self.state = State::FieldStart;
                 return Some(at + 1);
             }
@@ -175,6 +176,24 @@ pub fn delimiter(head: &[u8]) -> u8 {
     candidates.into_iter().rev().max_by_key(|delimiter| count(*delimiter)).unwrap_or(b',')
 }
 
+/// The byte at which lines end, in nearly every file.
+pub const LF: u8 = b'\n';
+
+/// The byte at which the lines of a file end, by its first piece: CR where no line ends in LF, as old
+/// programs for the Macintosh write it.
+pub fn line_end(start: &[u8]) -> u8 {
+    let (mut is_quoted, mut has_cr) = (false, false);
+    for byte in start {
+        match byte {
+            b'"' => is_quoted = !is_quoted,
+            b'\n' if !is_quoted => return LF,
+            b'\r' if !is_quoted => has_cr = true,
+            _ => {}
+        }
+    }
+    if has_cr { b'\r' } else { LF }
+}
+
 /// The three bytes that some programs write before UTF-8.
 pub const BOM: &[u8] = b"\xef\xbb\xbf";
 
@@ -183,7 +202,7 @@ mod tests {
     use super::*;
 
     fn split(text: &str) -> Vec<std::result::Result<String, Broken>> {
-        let (mut source, mut splitter) = (text.as_bytes(), Splitter::new(Some(b',')));
+        let (mut source, mut splitter) = (text.as_bytes(), Splitter::new(Some(b','), LF));
         let mut found = Vec::new();
         while let Some(record) = splitter.next(&mut source).expect("no database") {
             let is_broken = record.is_err();
@@ -205,6 +224,17 @@ mod tests {
     }
 
     #[test]
+    fn lines_may_end_in_cr_alone() {
+        for (text, end) in [("a\r\n1", LF), ("a\r1\r", b'\r'), ("a\r\"x\ny\"\r", b'\r'), ("a", LF)]
+        {
+            assert_eq!(line_end(text.as_bytes()), end, "{text}");
+        }
+        let (mut source, mut splitter) = ("a,b\r1,2".as_bytes(), Splitter::new(Some(b','), b'\r'));
+        let first = splitter.next(&mut source).expect("no database").expect("a record");
+        assert_eq!(first.expect("whole").bytes, b"a,b");
+    }
+
+    #[test]
     fn what_never_ends_is_broken() {
         assert_eq!(split("a,b\n1,\"open\n2,3\n").last(), Some(&Err(Broken::UnclosedQuote)));
         let long = format!("\"{}", "x\n".repeat(MAX_RECORD));
@@ -214,7 +244,8 @@ mod tests {
     #[test]
     fn consumed_bytes_add_up_to_the_file() {
         let text = "a,b\r\n\"x\r\ny\",2\n\n3,4";
-        let (mut source, mut splitter, mut sum) = (text.as_bytes(), Splitter::new(Some(b',')), 0);
+        let (mut source, mut splitter, mut sum) =
+            (text.as_bytes(), Splitter::new(Some(b','), LF), 0);
         while let Some(record) = splitter.next(&mut source).expect("no database") {
             sum += record.expect("whole").consumed;
         }

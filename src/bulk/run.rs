@@ -24,6 +24,8 @@ use crate::schema::bulk_jobs;
 
 /// Rows of one transaction.
 const ROWS: usize = 500;
+/// The same where they are variants of one product, which are not parted.
+const MOST_ROWS: usize = 5 * ROWS;
 /// Bytes of rows of one transaction, about; as values they take several times as much.
 const BYTES: usize = 1024 * 1024;
 /// After this time other jobs have their turn; far below a lease.
@@ -42,7 +44,7 @@ struct Portion {
     lines: Vec<Line>,
     /// Bytes from the position of the import to the end of the portion.
     bytes: i64,
-    /// Rows, with those that are blank.
+    /// Rows, without those that are blank.
     rows: i64,
     is_last: bool,
     broken: Option<Broken>,
@@ -85,7 +87,7 @@ fn stretch(app: &App, session: &Session, mut row: Row) -> Result<()> {
     let plan =
         app.db.read(Server::Primary, session, &|conn| imports::plan(conn, &row, &settings))?;
     let head = head_of(&row)?;
-    let mut lines = Lines::new(&plan, row.format, head.delimiter);
+    let mut lines = Lines::new(&plan, row.format, &head);
     let file = row.file_id.unwrap_or_default();
     let mut reader = Reader::at(&app.db, session, file, row.position)?;
     while Instant::now() < until {
@@ -108,10 +110,14 @@ fn stretch(app: &App, session: &Session, mut row: Row) -> Result<()> {
 }
 
 impl Portion {
+    fn has_room(&self) -> bool {
+        self.lines.len() < ROWS && self.bytes < i64::try_from(BYTES).unwrap_or(0)
+    }
+
     fn read(reader: &mut Reader, source: &mut Lines, after: i64) -> Result<Self> {
         let mut portion =
             Self { lines: Vec::new(), bytes: 0, rows: 0, is_last: false, broken: None };
-        while portion.lines.len() < ROWS && portion.bytes < i64::try_from(BYTES).unwrap_or(0) {
+        while portion.has_room() || source.is_within() && portion.lines.len() < MOST_ROWS {
             match source.next(reader)? {
                 None => portion.is_last = true,
                 Some(Err(broken)) => {

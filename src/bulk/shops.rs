@@ -137,6 +137,51 @@ pub fn join(order: &mut Cells, row: &Cells) -> bool {
     true
 }
 
+/// Makes an amount of the decimal of a money object that has one.
+pub fn decimal(money: &mut Cells, default_currency: &str) -> Result<(), MoneyError> {
+    let Some(Value::String(decimal)) = money.remove("decimal") else { return Ok(()) };
+    let currency = money.get("currency").and_then(Value::as_str).unwrap_or(default_currency);
+    let Money { amount, currency } = amount(&decimal, currency)?;
+    money.insert("amount".into(), json!(amount));
+    money.insert("currency".into(), json!(currency));
+    Ok(())
+}
+
+/// What a further row of a product has of the first, unless it says otherwise.
+const SHARED: [&str; 8] =
+    ["name", "description", "brand", "category", "url", "image_url", "status", "tags"];
+
+/// Whether a further row of a product only shows another picture of it.
+pub fn is_picture(row: &Cells) -> bool {
+    is_further(row) && !row.contains_key("sku") && !row.contains_key("price")
+}
+
+/// Whether a row is a variant or a picture of the product of the row before, if both have one handle.
+pub fn is_further(row: &Cells) -> bool {
+    !row.contains_key("name")
+}
+
+/// Makes a product of its own of a variant, of which its row says only what differs. `name` tells it from
+/// the others, and takes the place of the handle, by which only the first is known.
+pub fn variant(row: &mut Cells, product: &Cells, name: Option<&str>) {
+    for field in SHARED {
+        if let (false, Some(value)) = (row.contains_key(field), product.get(field)) {
+            row.insert(field.into(), value.clone());
+        }
+    }
+    let is_shared = |one: &Value, known: Option<&Value>| {
+        known.and_then(Value::as_array).is_some_and(|all| all.contains(one))
+    };
+    let Some(Value::Array(ids)) = row.get_mut("external_ids") else { return };
+    let known = product.get("external_ids");
+    ids.retain(|one| name.is_some() || !is_shared(one, known));
+    for one in ids.iter_mut().filter(|one| is_shared(one, known)) {
+        let own =
+            format!("{}/{}", one["id"].as_str().unwrap_or_default(), name.unwrap_or_default());
+        one["id"] = json!(own);
+    }
+}
+
 /// Forgets the lines of an order that has too many: it is refused, and its rows go on being known.
 pub fn cut(order: &mut Cells) {
     order.remove("line_item");

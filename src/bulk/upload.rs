@@ -23,10 +23,13 @@ use crate::error::{Code, Error, Result};
 use crate::http::{Found, IfMatch, Path, Reply};
 use crate::schema::bulk_jobs;
 
+/// With these two bytes a packed file begins, and no text.
+const GZIP: &[u8] = b"\x1f\x8b";
+
 /// Upload the file of an import
 ///
-/// The bytes of the file as the body, whatever their `Content-Type` (but no form, 415), plain or with `Content-Encoding:
-/// gzip`, in UTF-8. A second upload replaces the first. Then the columns and the suggested mapping are
+/// The bytes of the file as the body, whatever their `Content-Type` (but no form, 415), plain or packed with
+/// gzip (whether `Content-Encoding` says so or not), in UTF-8. A second upload replaces the first. Then the columns and the suggested mapping are
 /// known. At most 2 GiB unless the service is set otherwise (`ECRM_IMPORT_LIMIT_BYTES`).
 #[utoipa::path(tag = "jobs", security(("bearer" = ["jobs:write"])), request_body(content = String, content_type = "application/octet-stream", description = "The file.", example = "Email,First name\nada@shop.example.com,Ada\n"), responses((status = 200, body = Import)))]
 #[put("/imports/{id}/file")]
@@ -159,6 +162,10 @@ impl Upload {
 
 impl Intake {
     fn take(mut self, app: &App, session: &Session, file: Uuid, chunk: &[u8]) -> Result<Self> {
+        let is_first = self.unpacker.is_none() && self.pieces == 0 && self.plain.is_empty();
+        if is_first && chunk.starts_with(GZIP) {
+            self.unpacker = Some(MultiGzDecoder::new(Vec::new()));
+        }
         // A few bytes at a time: what is packed may grow a thousandfold.
         for part in chunk.chunks(4096) {
             match &mut self.unpacker {
@@ -237,7 +244,12 @@ impl Utf8 {
             Err(error) => return Err(self.refuse(&bytes[..error.valid_up_to()])),
         };
         if let Some(at) = bytes[..valid].iter().position(|byte| *byte == 0) {
-            return Err(self.refuse(&bytes[..at]));
+            let detail = format!(
+                "line {} has a NUL character, which no text has; the file may be UTF-16 or damaged: \
+                 save it as `CSV UTF-8`",
+                self.line_after(&bytes[..at])
+            );
+            return Err(Error::field("#", "nul_character", detail));
         }
         self.line += lines(&bytes[..valid]);
         Ok(())
@@ -247,8 +259,12 @@ impl Utf8 {
         if self.cut.is_empty() { Ok(()) } else { Err(self.refuse(&[])) }
     }
 
+    fn line_after(&self, before: &[u8]) -> u64 {
+        self.line + lines(before) + 1
+    }
+
     fn refuse(&self, before: &[u8]) -> Error {
-        let line = self.line + lines(before) + 1;
+        let line = self.line_after(before);
         let detail = format!(
             "line {line} is not UTF-8, it may be Latin-1 or UTF-16; save the file as `CSV UTF-8`"
         );

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use ureq::tls::TlsConfig;
 use ureq::{Agent, SendBody};
 
@@ -32,8 +32,8 @@ pub struct ImportArgs {
     /// What to do with rows whose record is there: skip (unless given), update or fail.
     #[arg(long)]
     on_duplicate: Option<OnDuplicate>,
-    /// A column and its field, such as `Size=attributes.size`; may be repeated. Without any, what the
-    /// names suggest.
+    /// A column and its field, such as `Size=attributes.size`; may be repeated. It comes before what the
+    /// names suggest, which goes for all other columns; `Size=` leaves a column out.
     #[arg(long = "map", value_name = "COLUMN=FIELD")]
     mapping: Vec<String>,
     /// The `source` of records whose row has none.
@@ -60,11 +60,20 @@ pub struct ImportArgs {
 /// beside the file, and make the command fail.
 pub fn import(args: &ImportArgs) -> Result<()> {
     let service = Service::of(args);
+    let maps = args.maps()?;
     let made = service.send("POST", "/v1/imports", &args.request()?)?;
     let path = format!("/v1/imports/{}", text(&made, "id"));
-    let uploaded = service.upload(&format!("{path}/file"), &args.file)?;
-    for column in uploaded["ignored_columns"].as_array().into_iter().flatten() {
-        eprintln!("column {column} is ignored: no field has such a name, and no --map names one");
+    let mut ready = service.upload(&format!("{path}/file"), &args.file)?;
+    if !maps.is_empty() {
+        let mapping = json!({ "mapping": mapped(&ready, &maps)? });
+        ready = service.send("PATCH", &path, &mapping)?;
+    }
+    for column in ready["ignored_columns"].as_array().into_iter().flatten() {
+        if !maps.iter().any(|(named, _)| column == named) {
+            eprintln!(
+                "column {column} is ignored: no field has such a name, and no --map names it"
+            );
+        }
     }
     service.send("POST", &format!("{path}/start"), &Value::Null)?;
     let job = service.follow(&path)?;
@@ -88,6 +97,25 @@ pub fn import(args: &ImportArgs) -> Result<()> {
     }
 }
 
+/// What the names of the columns suggest, with what `--map` says: it wins over what is suggested for its
+/// column, and for its field.
+fn mapped(ready: &Value, maps: &[(&str, &str)]) -> Result<Value> {
+    let mut mapping = ready["mapping"].as_object().cloned().unwrap_or_default();
+    let columns = ready["columns"].as_array().filter(|columns| !columns.is_empty());
+    let said = maps.iter().filter(|(_, field)| !field.is_empty());
+    mapping.retain(|_, field| !said.clone().any(|(_, said)| field == said));
+    for (column, field) in maps {
+        if columns.is_some_and(|all| !all.iter().any(|known| known == column)) {
+            return Err(format!("--map: the file has no column `{column}`"));
+        }
+        match field.is_empty() {
+            true => drop(mapping.remove(*column)),
+            false => drop(mapping.insert((*column).into(), json!(field))),
+        }
+    }
+    Ok(mapping.into())
+}
+
 fn text<'a>(value: &'a Value, name: &str) -> &'a str {
     value[name].as_str().unwrap_or_default()
 }
@@ -104,19 +132,19 @@ impl ImportArgs {
         };
         let format =
             self.format.or(by_name).ok_or("say --format csv or ndjson: the name does not tell")?;
-        let mut body = json!({
+        Ok(json!({
             "resource": self.resource, "format": format, "on_duplicate": self.on_duplicate,
             "create_customers": self.create_customers, "backfill": self.backfill,
             "dry_run": self.dry_run, "source": self.source,
+        }))
+    }
+
+    /// Columns and the fields that they shall fill; none leaves a column out.
+    fn maps(&self) -> Result<Vec<(&str, &str)>> {
+        let pairs = self.mapping.iter().map(|pair| {
+            pair.rsplit_once('=').ok_or(format!("--map takes COLUMN=FIELD, not `{pair}`"))
         });
-        if !self.mapping.is_empty() {
-            let pairs = self.mapping.iter().map(|pair| match pair.split_once('=') {
-                Some((column, field)) => Ok((column.to_owned(), json!(field))),
-                None => Err(format!("--map takes COLUMN=FIELD, not `{pair}`")),
-            });
-            body["mapping"] = Value::Object(pairs.collect::<Result<Map<_, _>>>()?);
-        }
-        Ok(body)
+        pairs.collect()
     }
 }
 

@@ -1,5 +1,6 @@
 //! Making customers: one or a thousand with the same few statements.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 
 use diesel::prelude::*;
@@ -94,7 +95,9 @@ fn refuse_taken(
             *slot = Err(error);
             continue;
         }
-        let taken = ready.marks.iter().find_map(|mark| Some((mark, *held.get(&mark.key())?)));
+        let taken = ready.marks.iter().filter_map(|mark| Some((mark, *held.get(&mark.key())?)));
+        // Where several are taken, the one that tells most says by whom.
+        let taken = taken.min_by_key(|(mark, _)| Reverse(mark.kind.strength()));
         if let Some((mark, holder)) = taken {
             *slot = Err(identities::taken(mark, holder));
             continue;

@@ -15,6 +15,8 @@ mod totals;
 pub mod types;
 mod write;
 
+use std::collections::HashSet;
+
 use actix_web::{delete, get, patch, post, put};
 use diesel::prelude::*;
 use uuid::Uuid;
@@ -224,6 +226,12 @@ fn find_row(conn: &mut Conn, id: Uuid) -> Result<OrderRow> {
 /// Every order of a customer that is not deleted.
 pub fn of_customer(workspace: WorkspaceId, customer: Uuid) -> list::Matching {
     of(workspace).filter(orders::customer_id.eq(customer)).into_boxed()
+}
+
+/// Those of several orders that are there and not deleted.
+pub fn exists_many(conn: &mut Conn, ids: &[Uuid]) -> Result<HashSet<Uuid>> {
+    let found = of(conn.workspace).filter(orders::id.eq_any(ids));
+    Ok(found.select(orders::id).load(conn.pg)?.into_iter().collect())
 }
 
 impl Order {

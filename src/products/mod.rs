@@ -189,7 +189,7 @@ pub fn of_lines(
     source: &str,
     lines: &[Named],
 ) -> Result<(Vec<Option<Uuid>>, Vec<FieldError>)> {
-    let ids = known_ids(conn, lines.iter().filter_map(|line| line.id).collect())?;
+    let ids = exists_many(conn, &lines.iter().filter_map(|line| line.id).collect::<Vec<_>>())?;
     let outside = by_external_id(conn, source, lines.iter().filter_map(|line| line.external_id))?;
     let skus = by_sku(conn, lines.iter().filter_map(|line| line.sku).collect())?;
     let is_unknown = |line: &Named| line.id.is_some_and(|id| !ids.contains(&id));
@@ -205,7 +205,8 @@ pub fn of_lines(
     Ok((products.collect(), unknown.collect()))
 }
 
-fn known_ids(conn: &mut Conn, ids: Vec<Uuid>) -> Result<HashSet<Uuid>> {
+/// Those of several products that are there and not deleted.
+pub fn exists_many(conn: &mut Conn, ids: &[Uuid]) -> Result<HashSet<Uuid>> {
     if ids.is_empty() {
         return Ok(HashSet::new());
     }

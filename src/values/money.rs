@@ -167,15 +167,22 @@ fn is_digits(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())
 }
 
-impl fmt::Display for Money {
-    /// The decimal amount and its currency: `-12.30 EUR`.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Money {
+    /// The decimal amount, as [`Money::parse_decimal`] reads it: `-12.30`.
+    pub fn decimal(&self) -> String {
         let scale = currency::exponent(&self.currency).unwrap_or(0) as usize;
         let digits = format!("{:0width$}", self.amount.unsigned_abs(), width = scale + 1);
         let (whole, fraction) = digits.split_at(digits.len() - scale);
         let sign = if self.amount < 0 { "-" } else { "" };
         let point = if scale > 0 { "." } else { "" };
-        write!(f, "{sign}{whole}{point}{fraction} {}", self.currency)
+        format!("{sign}{whole}{point}{fraction}")
+    }
+}
+
+impl fmt::Display for Money {
+    /// The decimal amount and its currency: `-12.30 EUR`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.decimal(), self.currency)
     }
 }
 

@@ -1,8 +1,10 @@
 //! Records in from a file, records out into one: whole, once, and to be undone.
 
+mod again;
 mod command;
 mod exports;
 mod files;
+mod known;
 mod resume;
 mod revert;
 mod shops;

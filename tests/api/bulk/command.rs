@@ -104,3 +104,34 @@ fn what_is_wrong_is_said_in_a_sentence() {
     fails(&client, &[path, "--resource", "users"], "must be one of");
     fails(&client.with_token("nonsense"), &[path, "--resource", "customers"], "401");
 }
+
+#[test]
+fn what_is_mapped_by_hand_comes_before_what_the_names_suggest() {
+    let client = workspace();
+    let rows = "Email,First name,Shoe size,Title,Nick=name\nann@shop.example.com,Ann,38,x,Annie\n";
+    let path = file("people.csv", rows);
+    let path = path.to_str().expect("a path");
+    let map = |maps: &[&str]| {
+        let mut arguments = vec![path, "--resource", "customers", "--on-duplicate", "update"];
+        maps.iter().for_each(|map| arguments.extend(["--map", *map]));
+        ecrm_import(&client, &arguments)
+    };
+    let output = map(&["Shoe size=attributes.size", "Title=", "Nick=name=display_name"]);
+    let (out, err) = said(&output);
+    assert!(output.status.success() && !err.contains("ignored"), "{out}{err}");
+    let ann = customers(&client)[0].clone();
+    assert_eq!(
+        (&ann["email"], &ann["first_name"]),
+        (&"ann@shop.example.com".into(), &"Ann".into())
+    );
+    assert_eq!((&ann["attributes"]["size"], &ann["display_name"]), (&"38".into(), &"Annie".into()));
+    assert_eq!(ann["title"], serde_json::Value::Null);
+    // One that fills the same field takes its place.
+    assert!(map(&["Title=first_name"]).status.success());
+    assert_eq!(customers(&client)[0]["first_name"], "x");
+    for (wrong, why) in [("Nick=email", "has no column `Nick`"), ("Nick=", "has no column `Nick`")]
+    {
+        let (_, err) = said(&map(&[wrong]));
+        assert!(err.contains(why), "{err}");
+    }
+}

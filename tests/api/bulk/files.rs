@@ -89,7 +89,7 @@ fn who_is_there_already_is_left_changed_or_refused() {
     assert_eq!(counts(&refused), [1, 0, 0, 2]);
     assert_eq!(refusals(&client, &refused)[0][2], "already_exists");
     assert_eq!(counts(&import(&client, with("skip"), file)), [0, 0, 3, 0]);
-    assert_eq!(counts(&import(&client, with("update"), file)), [0, 3, 0, 0]);
+    assert_eq!(counts(&import(&client, with("update"), file)), [0, 2, 1, 0], "New is no news");
     let all = customers(&client);
     assert_eq!((&all[0]["first_name"], &all[0]["last_name"]), (&json!("Ada"), &json!("Lindqvist")));
     assert_eq!(all[0]["tags"], json!(["a", "b"]));
@@ -174,10 +174,18 @@ fn a_packed_file_is_unpacked_and_what_is_no_text_is_refused() {
     let latin = put("identity", b"email,name\na@x.example.com,Ren\xe9\n").expect(422);
     assert_eq!(latin.fault().0, "not_utf8");
     assert!(latin.text.contains("line 2"), "{}", latin.text);
-    assert_eq!(put("identity", b"e\0m\0a\0").expect(422).fault().0, "not_utf8");
+    let nul = put("identity", b"email\na\0@x.example.com\n").expect(422);
+    assert_eq!(nul.fault().0, "nul_character");
+    assert!(nul.text.contains("line 2"), "{}", nul.text);
     assert_eq!(put("identity", b"").expect(422).fault().0, "no_head_line");
+    put("identity", cut).expect_code(400, "invalid_encoding");
     let still = client.get(&format!("/v1/imports/{id}")).expect(200).json;
     assert_eq!(still["version"], known["version"], "the first file stays");
+    let unsaid = put("identity", &packed).expect(200).json;
+    assert_eq!(
+        unsaid["file_bytes"], known["file_bytes"],
+        "a packed file is known by its first bytes"
+    );
 }
 
 #[test]
@@ -275,4 +283,81 @@ fn a_form_or_json_around_the_file_is_refused() {
     let json = [("content-type", "application/json")];
     let path = format!("/v1/imports/{lines}/file");
     client.send_unchecked("PUT", &path, &json, Some(b"{\"email\": \"a@b.example\"}\n")).expect(200);
+}
+
+#[test]
+fn lines_may_end_in_cr_and_stand_after_blank_ones() {
+    let client = workspace();
+    let file = "Email;First name\ra@x.example.com;Ann\rb@x.example.com;\"B\n\"\r";
+    let done = import(&client, csv_of("customers"), file);
+    assert_eq!((counts(&done), &done["counts"]["total"]), ([2, 0, 0, 0], &json!(2)), "{done}");
+    let client = workspace();
+    for head in ["\r\n", "sep=;\r\n", "\u{feff}SEP=;\n\n"] {
+        let id = prepare(&client, csv_of("customers"));
+        let file = format!("{head}Email;Title, for short;\na@x.example.com;x;\n");
+        let known = upload(&client, &id, &file).expect(200).json;
+        assert_eq!(known["columns"], json!(["Email", "Title, for short", ""]), "{head:?}");
+        let preview = client.get(&format!("/v1/imports/{id}/preview")).expect(200).json;
+        assert_eq!(preview["rows"][0]["record"], json!({ "email": "a@x.example.com" }), "{head:?}");
+    }
+}
+
+#[test]
+fn blank_lines_are_no_rows() {
+    let client = workspace();
+    let file = "email\n\na@x.example.com\n\nnobody\n\n";
+    let done = import(&client, csv_of("customers"), file);
+    assert_eq!((counts(&done), &done["counts"]["total"]), ([1, 0, 0, 1], &json!(2)), "{done}");
+    assert_eq!(refusals(&client, &done)[0][0], "2");
+    let id = prepare(&client, csv_of("customers"));
+    upload(&client, &id, "email,title\n\na@x.example.com,x\n").expect(200);
+    let preview = client.get(&format!("/v1/imports/{id}/preview")).expect(200).json;
+    assert_eq!(preview["rows"][0]["errors"], json!([]), "{preview}");
+}
+
+#[test]
+fn a_mapping_names_columns_that_the_file_has() {
+    let client = workspace();
+    let new = json!({ "resource": "customers", "format": "csv", "mapping": { "e/mail": "email" } });
+    let id = prepare(&client, new);
+    upload(&client, &id, "Email\na@x.example.com\n").expect(200);
+    let refused = act(&client, &id, "start").expect(422);
+    assert_eq!(refused.fault(), ("unknown_column", "#/mapping/e~1mail"));
+    let path = format!("/v1/imports/{id}");
+    let wrong = json!({ "mapping": { "Email": "email", "Name": "first_name" } });
+    let refused = unchanged(&client, || client.patch(&path, wrong.clone())).expect(422);
+    assert_eq!(refused.fault(), ("unknown_column", "#/mapping/Name"));
+    client.patch(&path, json!({ "mapping": { "Email": "email" } })).expect(200);
+    act(&client, &id, "start").expect(200);
+}
+
+#[test]
+fn marks_of_text_are_no_part_of_it() {
+    let client = workspace();
+    let file = "email,phone,Zip,first_name,last_name\n\
+                a@x.example.com,'+436641234567,'01067,'=Ann,'t Hooft\n";
+    let done = import(&client, csv_of("customers"), file);
+    assert_eq!(counts(&done), [1, 0, 0, 0], "{done}");
+    let ann = &customers(&client)[0];
+    assert_eq!((&ann["phone"], &ann["first_name"]), (&json!("+436641234567"), &json!("=Ann")));
+    assert_eq!(ann["addresses"][0]["postal_code"], "01067");
+    assert_eq!(ann["last_name"], "'t Hooft");
+}
+
+#[test]
+fn what_is_wrong_with_a_cell_is_said_in_words() {
+    let client = workspace();
+    let definition = json!({ "resource": "customer", "key": "seen", "name": "Seen",
+                             "type": "datetime" });
+    client.post("/v1/attribute_definitions", definition).expect(201);
+    let file = "email,score,birth_date,attributes.seen\na@x.example.com,many,,\n\
+                b@x.example.com,1,05/31,\nc@x.example.com,1,1990-13-31,\n\
+                d@x.example.com,1,,2024-01-02 10:00:00 +0100\n";
+    let done = import(&client, csv_of("customers"), file);
+    assert_eq!(counts(&done), [1, 0, 0, 3], "{done}");
+    let told: Vec<String> =
+        refusals(&client, &done).into_iter().map(|row| row[3].clone()).collect();
+    assert!(told[0].starts_with("`score` must be a whole number"), "{told:?}");
+    assert!(told[1..].iter().all(|told| told.contains("must be a day such as")), "{told:?}");
+    assert_eq!(customers(&client)[0]["attributes"]["seen"], "2024-01-02T09:00:00Z");
 }

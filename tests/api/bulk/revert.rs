@@ -23,7 +23,7 @@ fn a_reverted_import_leaves_everything_as_it_was() {
     let new = json!({ "resource": "customers", "format": "csv", "on_duplicate": "update" });
     let file = "email,first_name,tags,attributes.changed,attributes.new,external_ids.shop\n\
                 ada@shop.example.com,Adele,b,after,x,17\nnew@shop.example.com,,,,,\n\
-                ada@shop.example.com,Adelheid,c,later,y,18\n";
+                ada@shop.example.com,Adelheid,c,later,y,17\n";
     let done = import(&client, new, file);
     assert_eq!(counts(&done), [1, 2, 0, 0]);
     assert_eq!(customers(&client)[0]["attributes"]["changed"], "later");

@@ -124,3 +124,16 @@ fn what_is_no_job_of_this_kind_is_not_tried_again() {
     let import = client.post("/v1/imports", csv_of("customers")).expect(201).id();
     client.send("POST", &retry(&import), &[], None).expect_code(409, "invalid_transition");
 }
+
+#[test]
+fn a_kind_or_state_that_there_is_not_is_refused() {
+    let client = super::workspace();
+    for (question, name) in
+        [("status=nope", "status"), ("kind=nope", "kind"), ("status=failed,x", "status")]
+    {
+        let refused = client.get(&format!("/v1/jobs?{question}"));
+        let refused = refused.expect_code(400, "invalid_parameter");
+        assert!(refused.text.contains(&format!("\"parameter\":\"{name}\"")), "{}", refused.text);
+    }
+    client.get("/v1/jobs?status=reverted,queued&kind=import,privacy.erase").expect(200);
+}
