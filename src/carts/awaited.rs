@@ -12,6 +12,16 @@ use crate::external_ids::{self, ExternalId, Owner};
 use crate::journal::{self, Change};
 use crate::schema::orders as o;
 
+/// An order that waits for its cart.
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = o)]
+struct Waiting {
+    customer_id: Option<Uuid>,
+    channel_id: Option<Uuid>,
+    placed_at: DateTime<Utc>,
+    updated_at: DateTime<Utc>,
+}
+
 /// Notes that an order was the cart that is called so, which is not known yet.
 pub fn note(tx: &mut Tx, reference: &ExternalId, order: Uuid) -> Result<()> {
     external_ids::point(tx, Owner::AwaitedCart, reference, order)
@@ -24,10 +34,10 @@ pub fn take(tx: &mut Tx, cart: &CartRow) -> Result<Option<(Uuid, DateTime<Utc>)>
     let Some((.., order)) = waiting.into_iter().next() else { return Ok(None) };
     let free = o::table.filter(o::workspace_id.eq(tx.workspace)).filter(o::id.eq(order));
     let free = free.filter(o::deleted_at.is_null()).filter(o::cart_id.is_null());
-    let free = free.select((o::customer_id, o::channel_id, o::placed_at, o::updated_at));
-    let found: Option<(Option<Uuid>, Option<Uuid>, DateTime<Utc>, DateTime<Utc>)> =
-        free.for_no_key_update().first(tx.pg).optional()?;
-    let Some((customer_id, channel_id, placed_at, updated_at)) = found else { return Ok(None) };
+    let found = free.select(Waiting::as_select()).for_no_key_update().first(tx.pg).optional()?;
+    let Some(Waiting { customer_id, channel_id, placed_at, updated_at }) = found else {
+        return Ok(None);
+    };
     tx.not_before(updated_at);
     let target = o::table.filter(o::workspace_id.eq(tx.workspace)).filter(o::id.eq(order));
     diesel::update(target)
