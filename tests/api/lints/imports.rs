@@ -53,6 +53,7 @@ const GUESTS: [(&str, &[&str], &str); 11] = [
             "customers",
             "order_line_items",
             "orders",
+            "products",
             "touchpoint_counts",
             "touchpoints",
         ],
