@@ -31,7 +31,7 @@ const GZIP: &[u8] = b"\x1f\x8b";
 /// The bytes of the file as the body, whatever their `Content-Type` (but no form, 415), plain or packed with
 /// gzip (whether `Content-Encoding` says so or not), in UTF-8. A second upload replaces the first. Then the columns and the suggested mapping are
 /// known. At most 2 GiB unless the service is set otherwise (`ECRM_IMPORT_LIMIT_BYTES`).
-#[utoipa::path(tag = "jobs", security(("bearer" = ["jobs:write"])), request_body(content = String, content_type = "application/octet-stream", description = "The file.", example = "Email,First name\nada@shop.example.com,Ada\n"), responses((status = 200, body = Import)))]
+#[utoipa::path(tag = "jobs", security(("bearer" = ["jobs:write"])), request_body(content = String, content_type = "application/octet-stream", description = "The file.", example = "E-Mail,First name\nada@shop.example.com,Ada\n"), responses((status = 200, body = Import)))]
 #[put("/imports/{id}/file")]
 pub async fn put_import_file(
     caller: Caller,

@@ -131,7 +131,7 @@ fn delivery(client: &Client, endpoint: &str, touchpoint: &str) -> String {
 fn ready_import(client: &Client) -> String {
     let new = json!({ "resource": "customers", "format": "csv" });
     let id = make(client, "/v1/imports", new);
-    let file = "Email\nada@file.example.com\n";
+    let file = "E-Mail\nada@file.example.com\n";
     let headers = [("content-type", "application/octet-stream")];
     client.send("PUT", &format!("/v1/imports/{id}/file"), &headers, Some(file)).expect(200);
     id
