@@ -201,7 +201,7 @@ pub fn release(tx: &mut Tx, owner: Owner, record: Uuid) -> Result<()> {
 pub fn taken_by(holder: Uuid) -> Error {
     let detail = "another record has one of these `external_ids`";
     let taken = Error::conflict("external_ids_taken", detail, Some(holder));
-    taken.at("#/external_ids", "already_exists")
+    taken.at("#/external_ids", "external_ids_taken")
 }
 
 fn taken(tx: &mut Tx, owner: Owner, record: Uuid, references: &[ExternalId]) -> Result<Error> {
@@ -216,7 +216,7 @@ fn taken(tx: &mut Tx, owner: Owner, record: Uuid, references: &[ExternalId]) -> 
     let (position, holder) = others.map_or((0, None), |(position, id)| (position, Some(id)));
     let detail = format!("`external_ids/{position}` belongs to another record");
     let pointer = format!("#/external_ids/{position}");
-    Ok(Error::conflict("external_ids_taken", detail, holder).at(&pointer, "already_exists"))
+    Ok(Error::conflict("external_ids_taken", detail, holder).at(&pointer, "external_ids_taken"))
 }
 
 /// 422 where two references name the same system: which one would an upsert mean?

@@ -32,7 +32,6 @@ pub fn plain(name: &str, said: &str) -> String {
         }
         "number too large to fit in target type" => "is too large".to_owned(),
         "number too small to fit in target type" => "is too small".to_owned(),
-        "must be \"true\", \"on\" or \"false\"" => "must be `true` or `false`".to_owned(),
         "invalid float literal" => "must be a number".to_owned(),
         _ => unexpected(name, said).unwrap_or_else(|| said.to_owned()),
     }
@@ -67,7 +66,7 @@ fn wanted(expected: &str) -> String {
         "struct Money" => "an object such as `{\"amount\": 1999, \"currency\": \"EUR\"}`",
         "a map" => "an object",
         "a sequence" => "an array",
-        "a boolean" => "`true` or `false`",
+        "a boolean" | "\"true\", \"on\" or \"false\"" => "`true` or `false`",
         "i64" | "u64" | "usize" | "i128" | "u128" => "a whole number",
         "i32" => "a whole number from -2147483648 to 2147483647",
         "u32" => "a whole number from 0 to 4294967295",

@@ -74,6 +74,6 @@ fn an_outside_id_that_is_taken_is_pointed_at() {
         second["external_ids"] = ids.clone();
         let refused = client.post(&format!("/v1/{resource}"), second).expect(409);
         assert_eq!(refused.code(), "external_ids_taken");
-        assert_eq!(refused.fault(), ("already_exists", "#/external_ids/1"), "{resource}");
+        assert_eq!(refused.fault(), ("external_ids_taken", "#/external_ids/1"), "{resource}");
     }
 }

@@ -103,14 +103,14 @@ fn a_batch_has_1_to_1000_items() {
 }
 
 #[test]
-fn an_item_of_the_wrong_shape_refuses_the_batch_and_is_named() {
+fn an_item_of_the_wrong_shape_refuses_an_atomic_batch_and_is_named() {
     let client = workspace();
     unchanged(&client, || {
-        let refused = send(&client, json!([{}, { "nope": 1 }])).expect(422);
+        let refused = send_atomic(&client, json!([{}, { "nope": 1 }])).expect(422);
         assert_eq!(refused.fault(), ("unknown_field", "#/items/1/nope"));
-        let refused = send(&client, json!([{}, {}, { "email": 12345 }])).expect(422);
+        let refused = send_atomic(&client, json!([{}, {}, { "email": 12345 }])).expect(422);
         assert_eq!(refused.fault(), ("invalid_type", "#/items/2/email"));
-        let refused = send(&client, json!([{}, { "first_name": "\u{0}" }])).expect(422);
+        let refused = send_atomic(&client, json!([{}, { "first_name": "\u{0}" }])).expect(422);
         assert_eq!(refused.fault(), ("nul_character", "#/items/1/first_name"));
     });
 }

@@ -35,7 +35,7 @@ const OUTSIDE: [&str; 21] = [
     "ExternalId.id",
     "NewTouchpoint.message_id",
     // Whose `owner_id` counts: `survivor` or `source`.
-    "MergeFields.owner_id",
+    "MergeSides.owner_id",
     "OrganizationReference.external_id",
     // Of OAuth, and ignored: the secret says whose it is.
     "TokenRequest.client_id",
