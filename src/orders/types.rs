@@ -245,7 +245,8 @@ pub struct LineItem {
     "fulfillment_status": "unfulfilled", "currency": "EUR",
     "line_items": [{
         "id": "0192f0c1-2a3b-7c4d-8e5f-60718293a4b7", "external_id": "1071823172",
-        "product_id": "0192f0c1-2a3b-7c4d-8e5f-60718293a4b8", "sku": "ROPE-60-BLUE",
+        "product_id": "0192f0c1-2a3b-7c4d-8e5f-60718293a4b8", "product_external_id": "632910392",
+        "sku": "ROPE-60-BLUE",
         "name": "Single rope 9.5 mm, 60 m", "variant": null, "quantity": 1,
         "unit_price": { "amount": 14990, "currency": "EUR" },
         "discount_total": { "amount": 0, "currency": "EUR" },
