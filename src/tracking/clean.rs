@@ -76,7 +76,7 @@ mod tests {
         let mut call: Value = serde_json::from_str(text).expect("json");
         let mut ignored = Vec::new();
         clean(&mut call, &mut ignored);
-        let traits = json!({ "n": 9_007_199_254_740_992_i64, "f": 0.1, "e": "1e300",
+        let traits = json!({ "n": 9_007_199_254_740_992_i64, "f": 0.1, "e": "1e+300",
             "ids": ["-1785000000000000001", { "id": "1785000000000000001" }] });
         assert_eq!(call, json!({ "userId": "10222333444555666777", "traits": traits }));
         assert_eq!(ignored, []);
