@@ -21,6 +21,8 @@ pub struct Line {
     pub bytes: usize,
     /// Rows, without those that are blank.
     pub rows: i64,
+    /// About how many bytes it takes, with what it has of its product.
+    pub weight: usize,
 }
 
 /// A record that is being put together.
@@ -31,6 +33,7 @@ struct Row {
     name: Option<String>,
     bytes: usize,
     rows: i64,
+    weight: usize,
 }
 
 /// Reads records. One row is read ahead, where it may belong to the one before.
@@ -38,8 +41,8 @@ pub struct Lines<'a> {
     plan: &'a Plan,
     splitter: Splitter,
     ahead: Option<std::result::Result<Row, Broken>>,
-    /// The product that further rows may be variants of, and its handle.
-    product: Option<(String, Cells)>,
+    /// The product that further rows may be variants of, its handle, and about how many bytes it takes.
+    product: Option<(String, Cells, usize)>,
 }
 
 type Read<T> = Result<Option<std::result::Result<T, Broken>>>;
@@ -54,7 +57,7 @@ impl<'a> Lines<'a> {
     /// Whether the next row is a variant of the product of the last one: they are taken in together.
     pub fn is_within(&self) -> bool {
         match (&self.product, &self.ahead) {
-            (Some((handle, _)), Some(Ok(next))) => next.is_further(handle),
+            (Some((handle, ..)), Some(Ok(next))) => next.is_further(handle),
             _ => false,
         }
     }
@@ -77,14 +80,16 @@ impl<'a> Lines<'a> {
             }
         }
         let value = row.cells.and_then(|cells| self.plan.completed(cells));
-        Ok(Some(Ok(Line { text: row.text, value, bytes: row.bytes, rows: row.rows })))
+        let Row { text, bytes, rows, weight, .. } = row;
+        Ok(Some(Ok(Line { text, value, bytes, rows, weight })))
     }
 
     /// Gives a variant what its product has; remembers the product otherwise.
     fn complete(&mut self, row: &mut Row) {
         let Some(handle) = &row.name else { return };
         match &self.product {
-            Some((known, product)) if row.is_further(known) => {
+            Some((known, product, weight)) if row.is_further(known) => {
+                row.weight += weight;
                 let options = self.plan.options(&row.text);
                 if let Ok(cells) = &mut row.cells {
                     let sku = cells.get("sku").and_then(Value::as_str).map(str::to_owned);
@@ -94,7 +99,7 @@ impl<'a> Lines<'a> {
             }
             _ => {
                 let cells = row.cells.as_ref().ok();
-                self.product = cells.map(|cells| (handle.clone(), cells.clone()));
+                self.product = cells.map(|cells| (handle.clone(), cells.clone(), row.weight));
             }
         }
     }
@@ -108,7 +113,8 @@ impl<'a> Lines<'a> {
                 let cells = self.plan.read(&record.bytes);
                 let name = self.plan.name(&record.bytes);
                 let rows = i64::from(!record.bytes.trim_ascii().is_empty());
-                Row { text: record.bytes, cells, name, bytes: record.consumed, rows }
+                let weight = record.bytes.len();
+                Row { text: record.bytes, cells, name, bytes: record.consumed, rows, weight }
             })
         }))
     }

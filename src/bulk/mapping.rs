@@ -168,8 +168,11 @@ impl Plan {
             Error::field("#", "invalid_json", format!("the line is no JSON object: {error}"))
         };
         let mut given: Map<String, Value> = serde_json::from_slice(line).map_err(broken)?;
+        // Null clears a field; a part of one is absent then.
+        let is_whole = |path: &str| !path.contains('.') || path.starts_with("attributes.");
         for (column, path) in &self.mapping {
-            if let Some(value) = given.remove(column) {
+            let value = given.remove(column);
+            if let Some(value) = value.filter(|value| !value.is_null() || is_whole(path)) {
                 put(&mut given, path, value);
             }
         }

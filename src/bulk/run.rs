@@ -26,6 +26,8 @@ use crate::schema::bulk_jobs;
 const ROWS: usize = 500;
 /// The same where they are variants of one product, which are not parted.
 const MOST_ROWS: usize = 5 * ROWS;
+/// And about how many bytes they take: each variant has what its product has.
+const MOST_BYTES: usize = 8 * 1024 * 1024;
 /// Bytes of rows of one transaction, about; as values they take several times as much.
 const BYTES: usize = 1024 * 1024;
 /// After this time other jobs have their turn; far below a lease.
@@ -90,7 +92,8 @@ fn stretch(app: &App, session: &Session, mut row: Row) -> Result<()> {
     let mut lines = Lines::new(&plan, row.format, &head);
     let file = row.file_id.unwrap_or_default();
     let mut reader = Reader::at(&app.db, session, file, row.position)?;
-    while Instant::now() < until {
+    // A product is taken in by one stretch, as long as that ends.
+    while Instant::now() < until || lines.is_within() && Instant::now() < until + STRETCH {
         let portion = Portion::read(&mut reader, &mut lines, row.row_count)?;
         let stored = app.db.write(session, &|tx| store(tx, &row, &settings, &portion))?;
         match stored {
@@ -117,14 +120,18 @@ impl Portion {
     fn read(reader: &mut Reader, source: &mut Lines, after: i64) -> Result<Self> {
         let mut portion =
             Self { lines: Vec::new(), bytes: 0, rows: 0, is_last: false, broken: None };
-        while portion.has_room() || source.is_within() && portion.lines.len() < MOST_ROWS {
+        let mut weight = 0;
+        while portion.has_room()
+            || source.is_within() && portion.lines.len() < MOST_ROWS && weight < MOST_BYTES
+        {
             match source.next(reader)? {
                 None => portion.is_last = true,
                 Some(Err(broken)) => {
                     (portion.is_last, portion.broken) = (true, Some(broken));
                     portion.rows += 1;
                 }
-                Some(Ok(lines::Line { text, value, bytes, rows })) => {
+                Some(Ok(lines::Line { text, value, bytes, rows, weight: more })) => {
+                    weight += more;
                     let number = after + portion.rows + 1;
                     portion.bytes += i64::try_from(bytes).unwrap_or(0);
                     portion.rows += rows;

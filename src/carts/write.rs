@@ -216,11 +216,12 @@ impl CartPatch {
         if before.is_none() || is_active {
             row.active_at = if before.is_none() { at } else { at.max(row.active_at) };
         }
-        if is_active {
+        let is_left = row.is_left_since(at, now);
+        if is_active && !is_left {
             steps.extend(row.come_back(at));
         }
         let was_checkout = row.status == CartStatus::Checkout;
-        if begins_checkout && !was_checkout {
+        if begins_checkout && !was_checkout && !is_left {
             (row.status, row.checkout_at) = (CartStatus::Checkout, Some(at));
             steps.push(Step::new("checkout.started", at));
         }
@@ -281,6 +282,14 @@ impl NewCartLineItem {
 }
 
 impl CartRow {
+    /// Whether it was abandoned, and what was done before that and is told only now was not later than the
+    /// hour that it takes.
+    fn is_left_since(&self, at: DateTime<Utc>, now: DateTime<Utc>) -> bool {
+        self.status == CartStatus::Abandoned
+            && self.abandoned_at.is_some_and(|left| at < left)
+            && self.active_at + steps::ABANDONED_AFTER <= now
+    }
+
     /// What it is, if it was abandoned, to somebody who did something with it. What was done before it
     /// was abandoned, and is told late, says that nobody had left it.
     fn come_back(&mut self, at: DateTime<Utc>) -> Option<Step> {

@@ -20,8 +20,8 @@ pub struct ChangeFilter {
     #[serde(default)]
     #[param(value_type = Option<Vec<String>>, style = Form, explode = false, example = json!(["order.*", "customer.created"]))]
     pub types: AnyOf<String>,
-    /// Of this customer; of one that was merged, or is while you listen, also what is told of the survivor
-    /// from then on.
+    /// Of this customer; of one that was merged, also what is told of the survivor (while you listen, from
+    /// the merge on).
     pub customer_id: Option<Uuid>,
     /// Of this organization.
     pub organization_id: Option<Uuid>,
@@ -76,13 +76,17 @@ impl View {
         self.filter.shows(touchpoint)
     }
 
-    fn follow(&mut self, Touchpoint { r#type, customer_id, properties, .. }: &Touchpoint) {
+    fn follow(&mut self, touchpoint: &Touchpoint) {
+        let Touchpoint { r#type, customer_id, origin_customer_id, properties, .. } = touchpoint;
         let Some(customer) = *customer_id else { return };
         let known = self.way.iter().position(|id| *id == customer);
         match (r#type.as_str(), known) {
             ("customer.merged", None) => {
                 let source = source_of(properties);
                 if source.is_some() && source == self.way.last().copied() {
+                    // Whom they became first, where that one has become somebody else since.
+                    let first = origin_customer_id.filter(|id| !self.way.contains(id));
+                    self.way.extend(first.filter(|id| *id != customer));
                     self.way.push(customer);
                 }
             }

@@ -240,7 +240,13 @@ impl News<'_, '_> {
             (Some(id), Some(source)) => {
                 return external_ids::find(self.tx, Owner::Order, source, id);
             }
-            (Some(id), None) => self.named_order(id)?,
+            // One that is named and not known yet will come: what was made of the payment alone is not it.
+            (Some(id), None) => {
+                return match self.named_order(id)? {
+                    Some(order) => Ok(Some(order)),
+                    None => self.order_pointed_to(payment),
+                };
+            }
             // Customers have numbers, too: where nobody says that it is an order's, ours alone are sure.
             (None, _) => match &payment.hint {
                 Some(id) if self.order_source.is_some() || id.parse::<Uuid>().is_ok() => {
@@ -285,12 +291,21 @@ impl News<'_, '_> {
     }
 
     /// The order that an earlier event named, though this one does not.
-    fn order_told_before(&mut self, payment: &Payment) -> Result<Option<Uuid>> {
+    fn order_pointed_to(&mut self, payment: &Payment) -> Result<Option<Uuid>> {
         let reference = self.reference(&payment.external_id);
         let paid = external_ids::find(self.tx, Owner::Payment, &reference.source, &reference.id)?;
         match paid {
             Some(id) if Order::exists(self.tx, id)? => Ok(Some(id)),
-            _ => external_ids::find(self.tx, Owner::Order, &reference.source, &reference.id),
+            _ => Ok(None),
+        }
+    }
+
+    /// The same, or the one that was made of the payment.
+    fn order_told_before(&mut self, payment: &Payment) -> Result<Option<Uuid>> {
+        let reference = self.reference(&payment.external_id);
+        match self.order_pointed_to(payment)? {
+            Some(id) => Ok(Some(id)),
+            None => external_ids::find(self.tx, Owner::Order, &reference.source, &reference.id),
         }
     }
 

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::Customer;
 use super::candidates::{self, CandidateReason};
-use super::identities::{self, IdentityType};
+use super::identities::{self, MarkKey, slot};
 use super::merge;
 use crate::db::Tx;
 use crate::error::Result;
@@ -28,10 +28,22 @@ pub struct Meeting {
 /// What a customer is known by, as far as joining goes.
 #[derive(Debug, Clone, Default)]
 struct Known {
-    logins: HashSet<String>,
+    /// Logins and outside ids, of which one person has one each.
+    own: HashSet<MarkKey>,
     has_more_than_browsers: bool,
     /// Whether the data may be kept and nothing else.
     is_restricted: bool,
+}
+
+impl Known {
+    /// Whether each has something of which one person has one, and it is not the same.
+    fn differs_from(&self, other: &Self) -> bool {
+        let theirs = |mine: &MarkKey| {
+            let mut same = other.own.iter().filter(|key| slot(key) == slot(mine)).peekable();
+            same.peek().is_some() && !same.any(|key| key == mine)
+        };
+        self.own.iter().any(theirs)
+    }
 }
 
 /// Joins those that may be joined and notes the others as candidates. Returns who became whom.
@@ -56,7 +68,7 @@ pub fn settle(tx: &mut Tx, meetings: Vec<Meeting>) -> Result<HashMap<Uuid, Uuid>
         let more = known[&other].clone();
         let one = known.entry(customer).or_default();
         one.has_more_than_browsers |= more.has_more_than_browsers;
-        one.logins.extend(more.logins);
+        one.own.extend(more.own);
         joined.values_mut().filter(|to| **to == other).for_each(|to| *to = customer);
         joined.insert(other, customer);
     }
@@ -64,7 +76,7 @@ pub fn settle(tx: &mut Tx, meetings: Vec<Meeting>) -> Result<HashMap<Uuid, Uuid>
 }
 
 /// A browser joins whoever signs in with it. Two people who are known join as far as the policy goes,
-/// and never when each has a login of its own, or while the data of one may only be kept.
+/// and never when each has a login, or an id in the same outside system, of its own, or while the data of one may only be kept.
 fn may_join(policy: MergePolicy, meeting: &Meeting, one: &Known, other: &Known) -> bool {
     if one.is_restricted || other.is_restricted {
         return false;
@@ -72,7 +84,7 @@ fn may_join(policy: MergePolicy, meeting: &Meeting, one: &Known, other: &Known) 
     if !one.has_more_than_browsers || !other.has_more_than_browsers {
         return true;
     }
-    if !one.logins.is_empty() && !other.logins.is_empty() && one.logins != other.logins {
+    if one.differs_from(other) {
         return false;
     }
     match policy {
@@ -97,8 +109,9 @@ fn load(tx: &mut Tx, meetings: &[Meeting]) -> Result<HashMap<Uuid, Known>> {
     for (customer, kind, value) in rows {
         let one = known.entry(customer).or_default();
         one.has_more_than_browsers |= kind.strength() > 0;
-        if kind == IdentityType::UserId {
-            one.logins.insert(value);
+        let key = (kind, value);
+        if slot(&key).is_some() {
+            one.own.insert(key);
         }
     }
     Ok(known)
@@ -107,10 +120,16 @@ fn load(tx: &mut Tx, meetings: &[Meeting]) -> Result<HashMap<Uuid, Known>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::customers::identities::IdentityType;
 
     fn known(logins: &[&str], has_more_than_browsers: bool) -> Known {
-        let logins = logins.iter().map(|login| (*login).to_owned()).collect();
-        Known { logins, has_more_than_browsers, is_restricted: false }
+        let own = logins.iter().map(|login| (IdentityType::UserId, (*login).to_owned())).collect();
+        Known { own, has_more_than_browsers, is_restricted: false }
+    }
+
+    fn called(ids: &[&str]) -> Known {
+        let own = ids.iter().map(|id| (IdentityType::External, (*id).to_owned())).collect();
+        Known { own, has_more_than_browsers: true, is_restricted: false }
     }
 
     fn may(policy: MergePolicy, is_verified: bool, one: &Known, other: &Known) -> bool {
@@ -129,6 +148,15 @@ mod tests {
     fn two_logins_never_become_one_by_themselves() {
         let (one, other) = (known(&["u1"], true), known(&["u2"], true));
         assert!(!may(MergePolicy::Eager, true, &one, &other));
+    }
+
+    #[test]
+    fn two_ids_in_one_outside_system_are_two_people() {
+        let eager = |one: &[&str], other: &[&str]| {
+            may(MergePolicy::Eager, true, &called(one), &called(other))
+        };
+        assert!(!eager(&["shop:1"], &["shop:2"]));
+        assert!(eager(&["shop:1"], &["erp:2"]));
     }
 
     #[test]

@@ -165,9 +165,8 @@ struct Tip {
     sequence: i64,
 }
 
-/// The place that the last of what is committed has, or will have: where somebody begins who wants to
-/// know what happens from now on, without bringing the feed forward. It may lie beyond the head.
-pub fn tip(conn: &mut Conn) -> Result<i64> {
+/// The place that the last of what is committed will have, by how much of it waits; it lies beyond the head.
+fn tip(conn: &mut Conn) -> Result<i64> {
     let tip: Tip = diesel::sql_query(
         "select coalesce((select sequence from feed_heads where workspace_id = $1), 0)
               + coalesce((select sum(cardinality(touchpoint_ids)) from outbox
@@ -185,7 +184,7 @@ pub fn boundary(tx: &mut Tx) -> Result<i64> {
     let workspace = tx.workspace;
     for _ in 0..STEPS {
         if place(tx.pg, workspace)? < APPENDS_AT_ONCE {
-            break;
+            return head(tx);
         }
     }
     tip(tx)

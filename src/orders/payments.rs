@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::refunds::{self, NewRefund};
+use super::types::OrderRow;
 use super::write::Draft;
 use crate::db::Tx;
 use crate::error::{Error, Result};
@@ -38,6 +39,11 @@ fn sum(payments: &BTreeMap<String, Settled>, of: fn(&Settled) -> i64) -> i64 {
     payments.values().map(of).fold(0, i64::saturating_add)
 }
 
+/// What providers say was paid, in all.
+pub(super) fn paid(order: &OrderRow) -> i64 {
+    sum(&order.payments.0, |one| one.paid)
+}
+
 /// Enters a payment into a draft. What no earlier word told of is one more refund, until the order's
 /// source tells it under its own id: providers are often faster.
 pub(super) fn enter(tx: &mut Tx, draft: &mut Draft, told: &Payment) -> Result<()> {
@@ -53,8 +59,9 @@ pub(super) fn enter(tx: &mut Tx, draft: &mut Draft, told: &Payment) -> Result<()
     one.refunded = one.refunded.max(told.refunded);
     let (paid, refunded) = (sum(known, |one| one.paid), sum(known, |one| one.refunded));
     order.paid_total = order.paid_total.max(paid.min(order.total));
-    // What was paid beyond the total is given back first, and is no refund of the order.
-    let beyond = |paid: i64| (paid - order.total).max(0);
+    // What was paid beyond what counts is given back first, and is no refund of the order.
+    let counted = order.total.max(order.paid_total);
+    let beyond = |paid: i64| (paid - counted).max(0);
     let rest = (refunded - beyond(paid)).max(0) - order.refunded_total;
     if rest <= 0 {
         // It looked like one, where it was told before the payment that was too much.

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
+use super::payments;
 use super::requests::OrderPatch;
 use super::types::{FinancialStatus, FulfillmentStatus, LineRow, OrderRow, OrderStatus};
 use super::write::Draft;
@@ -103,6 +104,13 @@ impl OrderPatch {
         let Some(said) = self.said_payment() else { return Ok(()) };
         order.financial_status = said;
         if self.paid_total.is_some() {
+            return Ok(());
+        }
+        let settled = payments::paid(order).min(order.total);
+        if told == Told::ByShop && matches!(said, Pending | Authorized) && settled > 0 {
+            // Its provider has told it already, and the shop will hear of it.
+            order.paid_total = order.paid_total.max(settled);
+            order.financial_status = if settled >= order.total { Paid } else { PartiallyPaid };
             return Ok(());
         }
         match said {

@@ -201,7 +201,7 @@ pub struct ProductPatch {
     pub category: Option<Option<String>>,
     /// Price of one.
     #[serde(default, with = "double_option")]
-    #[validate(nested)]
+    #[validate(nested, custom(function = "not_negative"))]
     #[schema(value_type = Option<Money>)]
     pub price: Option<Option<Jsonb<Money>>>,
     /// Its page in the shop.

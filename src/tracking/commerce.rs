@@ -14,7 +14,7 @@ use crate::values::money::Money;
 
 /// Products that an order can have, and a cart.
 const OF_ORDER: usize = 500;
-const OF_CART: usize = 200;
+pub(super) const OF_CART: usize = 200;
 
 /// What happened to an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::commerce::{CartLines, CartReport, OrderSaid, Sale, SaleStep};
+use super::commerce::{CartLines, CartReport, OF_CART, OrderSaid, Sale, SaleStep};
 use super::lines::{self, Mark};
 use super::refunds;
 use super::report::Report;
@@ -78,7 +78,9 @@ pub fn sell(
             let Some(patch) = patch else { return Ok(()) };
             let order = record(tx, &reference, &patch, ignored)?;
             let is_begun = sale.step == SaleStep::Placed || kept.is_none();
-            match order.filter(|_| is_begun && !is_bound) {
+            let is_news =
+                |order: &Order| kept.as_ref().is_none_or(|was| was.version != order.version);
+            match order.filter(|order| is_begun && !is_bound && is_news(order)) {
                 Some(order) => refunds::catch_up(tx, &sale.id, &order, event, ignored),
                 None => Ok(()),
             }
@@ -156,7 +158,7 @@ fn late(said: &OrderPatch, event: &Event, kept: &Order) -> Option<OrderPatch> {
     if is_late && is_blank(kept) {
         return Some(OrderPatch { placed_at, paid_at: at, ..said.clone() });
     }
-    (is_late && is_unpaid && kept.status != OrderStatus::Cancelled).then(|| OrderPatch {
+    (is_late && is_unpaid).then(|| OrderPatch {
         financial_status: Some(FinancialStatus::Paid),
         placed_at,
         paid_at: at,
@@ -211,6 +213,11 @@ pub fn fill(
         }
         Some(cart) if is_stale(&said, event.said, &cart) => {}
         Some(cart) => patch.line_items = lines_of(&said, cart.line_items.0),
+    }
+    if let Some(lines) = patch.line_items.as_mut().filter(|lines| lines.len() > OF_CART) {
+        lines.truncate(OF_CART);
+        let detail = "a cart has at most 200 products";
+        ignored.push(refused("too_many_products", detail));
     }
     if let (CartLines::Whole(_), Some(_)) = (&said, &patch.line_items) {
         patch.source_updated_at = event.said.occurred_at;

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
+use serde::Serialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -146,7 +147,7 @@ impl NewWebhookEndpoint {
             let detail = format!("a workspace has at most {MOST} webhook endpoints; delete one");
             return Err(Error::new(Code::CONFLICT, detail));
         }
-        let (id, now, cursor) = (tx.new_id(), tx.now, feed::tip(tx)?);
+        let (id, now, cursor) = (tx.new_id(), tx.now, feed::boundary(tx)?);
         let made: WebhookEndpoint = diesel::insert_into(e::table)
             .values((
                 self,
@@ -164,6 +165,12 @@ impl NewWebhookEndpoint {
 }
 
 impl WebhookEndpointPatch {
+    fn wants_something_else(&self, before: &WebhookEndpoint) -> Result<bool> {
+        let types = self.event_types.as_ref().is_some_and(|types| *types != before.event_types);
+        let Some(condition) = &self.r#where else { return Ok(types) };
+        Ok(types || to_json(condition)? != to_json(&before.r#where)?)
+    }
+
     pub fn apply(
         &self,
         tx: &mut Tx,
@@ -180,7 +187,7 @@ impl WebhookEndpointPatch {
         if self.url.as_ref().is_some_and(|url| *url != before.url) {
             forget_failures(tx, id)?;
         }
-        if self.event_types.is_some() || self.r#where.is_some() {
+        if self.wants_something_else(&before)? {
             former::keep(tx, id)?;
         }
         let after: WebhookEndpoint = diesel::update(of(tx.workspace).filter(e::id.eq(id)))
@@ -227,8 +234,8 @@ fn refuse(of_url: Option<Fault>) -> Result<()> {
     Err(Error::field("#/url", code, format!("`url` {reason}")))
 }
 
-fn to_json(endpoint: &WebhookEndpoint) -> Result<Value> {
-    serde_json::to_value(endpoint).map_err(|error| Error::internal(error.to_string()))
+fn to_json(value: &impl Serialize) -> Result<Value> {
+    serde_json::to_value(value).map_err(|error| Error::internal(error.to_string()))
 }
 
 pub fn change(kind: &'static str, id: Uuid, properties: Value) -> Change<'static> {

@@ -382,6 +382,23 @@ fn what_was_done_before_a_cart_was_abandoned_recovers_nothing() {
 }
 
 #[test]
+fn what_was_done_long_before_a_cart_was_abandoned_abandons_it_no_second_time() {
+    let client = workspace();
+    let id = idle(&client, 90);
+    wait_for_worker();
+    for (minutes, status) in [(100, None), (80, Some("checkout"))] {
+        let mut late = json!({ "line_items": [line("rope", minutes)], "source_updated_at": ago(minutes.into()) });
+        if let Some(status) = status {
+            late["status"] = json!(status);
+        }
+        let after = client.patch(&at(&id), late).expect(200).json;
+        assert_eq!(after["status"], "abandoned", "{minutes}");
+    }
+    wait_for_worker();
+    assert_eq!(kinds(&client, &id).iter().filter(|kind| *kind == "cart.abandoned").count(), 1);
+}
+
+#[test]
 fn what_is_repeated_of_a_cart_that_is_over_changes_nothing() {
     let client = workspace();
     let path = format!("{PATH}/external/shop/c1");

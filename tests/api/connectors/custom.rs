@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{SECRET, Shop, eur, mac, work};
 use crate::harness::{Answer, App};
 
-fn send(shop: &Shop, id: &str, kind: &str, data: &Value) -> Answer {
+pub fn send(shop: &Shop, id: &str, kind: &str, data: &Value) -> Answer {
     let at = Utc::now().timestamp().to_string();
     let body =
         json!({ "type": kind, "timestamp": "2026-03-14T08:00:00Z", "data": data }).to_string();

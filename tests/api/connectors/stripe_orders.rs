@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::stripe::{charge, intent, ordered, send};
-use super::{Shop, eur, work};
+use super::{Shop, custom, eur, work};
 use crate::harness::{App, Client};
 
 fn set(mut object: Value, more: &Value) -> Value {
@@ -166,4 +166,50 @@ fn stripe_counts_some_currencies_in_units_of_its_own() {
         let made = made.iter().find(|one| one["external_ids"][0]["id"] == format!("pi_{at}"));
         assert_eq!(made.expect("an order")["total"]["amount"], kept, "{currency}");
     }
+}
+
+#[test]
+fn a_payment_waits_for_the_order_that_it_names_also_where_it_is_one_already() {
+    let app = App::alone(&[]);
+    let client = app.workspace(&["*"]);
+    let stripe = Shop::of(&client, "stripe");
+    send(&stripe, "evt_1", "payment_intent.succeeded", &intent(&json!({}))).expect(200);
+    work(&app);
+    assert_eq!(stripe.orders().len(), 1, "of the payment alone");
+    let named = session(&json!({ "payment_intent": "pi_1", "metadata": { "order_id": "1001" } }));
+    send(&stripe, "evt_2", "checkout.session.completed", &named).expect(200);
+    work(&app);
+    assert_eq!(stripe.events("status=pending").len(), 1, "the shop is slower");
+    assert_eq!(stripe.orders().len(), 1);
+}
+
+#[test]
+fn a_shop_that_has_not_heard_of_a_payment_takes_none_away() {
+    let app = App::alone(&[]);
+    let client = app.workspace(&["*"]);
+    let (shop, stripe) = (Shop::of(&client, "medusa"), Shop::of(&client, "stripe"));
+    let mut minute = 0;
+    let mut tell = |status: &str| {
+        minute += 1;
+        let order = json!({ "external_id": "7", "currency": "EUR", "total": eur(10_000),
+                            "financial_status": status,
+                            "source_updated_at": format!("2026-03-14T09:0{minute}:00Z") });
+        custom::send(&shop, &format!("m-{minute}"), "order.updated", &order).expect(200);
+        work(&app);
+        shop.orders().pop().expect("an order")
+    };
+    tell("pending");
+    let names = json!({ "order_id": "7" });
+    send(&stripe, "evt_1", "payment_intent.succeeded", &intent(&names)).expect(200);
+    work(&app);
+    for word in ["pending", "paid"] {
+        let order = tell(word);
+        assert_eq!(
+            (&order["financial_status"], &order["paid_total"]),
+            (&json!("paid"), &eur(10_000)),
+            "{word}"
+        );
+    }
+    let told = client.get("/v1/touchpoints?type=order.paid").expect(200).json;
+    assert_eq!(told["data"].as_array().map(Vec::len), Some(1));
 }
