@@ -74,7 +74,7 @@ RULES = {
     "number_out_of_range", "too_many_keys", "invalid_key",
     # One field and another.
     "duplicate_source", "immutable", "invalid_range", "invalid_attribute", "invalid_options", "invalid_period", "invalid_scopes",
-    "invalid_source", "invalid_unique", "required", "same_customer", "not_an_objection", "ambiguous_reference", "empty_reference", "invalid_basis",
+    "invalid_source", "invalid_unique", "required", "same_customer", "contradicts_path", "not_an_objection", "ambiguous_reference", "empty_reference", "invalid_basis",
     # Amounts of one order: in its currency, from nothing upwards, and adding up.
     "currency_mismatch", "totals_mismatch", "refund_exceeds_payment", "out_of_range", "nothing_left",
     # Files are made of rows with a head, and settings fit a resource and each other.
@@ -92,9 +92,12 @@ RULES = {
     # OAuth's own, for made-up logins.
     "invalid_grant", "invalid_request", "unsupported_grant_type", "invalid_scope", "invalid_client",
 }
-# Parameters that are texts in the document and closed lists, pairs, days of these centuries, or no time to
-# come, in fact.
-PARAMETERS = {"sort", "source", "value", "If-Match", "from", "to", "as_of", "interval", "group_by", "types"}
+# Parameters that are texts in the document and closed lists, pairs, patterns, days of these centuries, no time
+# to come, or what there is, in fact.
+PARAMETERS = {
+    "sort", "source", "value", "If-Match", "from", "to", "as_of", "interval", "group_by", "types", "type", "kind",
+    "status", "channel_ids",
+}
 
 
 def refusals(body):
